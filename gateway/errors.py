@@ -1,0 +1,186 @@
+"""Every way a request can fail, one class each.
+
+A class states what the client is told: HTTP status, OpenAI ``type`` and ``code``, whether the OpenAI SDK should try
+again, and the low-cardinality ``outcome`` word that metrics and records use.
+
+    GatewayError
+    ├── InvalidRequest             400  invalid_request        client_error
+    │   └── BodyTooLarge           413  body_too_large         client_error
+    ├── Unauthorized               401  invalid_api_key        unauthorized
+    ├── TierNotAllowed             403  tier_not_allowed       client_error
+    ├── RouteNotServed             404  route_not_served       client_error
+    ├── ModelNotFound              404  model_not_found        client_error
+    ├── BudgetExhausted            402  budget_exhausted       budget_exhausted
+    │   └── BudgetTooSmall         402  budget_too_small       budget_exhausted
+    ├── TierSaturated              503  tier_saturated         shed
+    ├── Unready                    503  gateway_unready        shed
+    │   └── StoreUnavailable       503  store_unavailable      shed
+    ├── UpstreamFailed             502  upstream_failed        upstream_error
+    │   ├── UpstreamUnreachable    503  upstream_unreachable   upstream_error
+    │   ├── UpstreamAnswered       its  upstream_error         upstream_error
+    │   ├── UpstreamRefused        502  upstream_refused       upstream_error
+    │   └── UpstreamTimeout        504  upstream_timeout       timeout
+    └── ClientDisconnected         499  client_disconnected    disconnected
+
+Texts matter: CrewAI reads them. It retries on the words "rate limit", "too many requests", "throttled" and "resource
+exhausted", and starts to summarise on "too many tokens" and "context length exceeded"; none of these may appear in a
+message here. Status 429 is kept for rate limits: CrewAI turns one into 27 requests, a 503 into 9 and a 402 into 3.
+"""
+
+from typing import ClassVar
+
+
+class GatewayError(Exception):
+    """The gateway could not serve this request.
+
+    Attributes:
+        message: What happened and what to do, for the person who reads the agent's log. Never holds a secret.
+        param: The request field that is at fault, where there is one.
+        retry_after_seconds: When trying again makes sense; ``None`` where the gateway cannot know.
+        retry: Whether the OpenAI SDK may try again by itself; ``False`` is sent as ``x-should-retry: false``.
+    """
+
+    status: int = 500
+    type: ClassVar[str] = "server_error"
+    code: ClassVar[str] = "internal_error"
+    outcome: ClassVar[str] = "upstream_error"
+    retry: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidRequest(GatewayError):
+    """The request cannot be read or lacks a field that the gateway needs."""
+
+    status, type, code, outcome, retry = (
+        400,
+        "invalid_request_error",
+        "invalid_request",
+        "client_error",
+        False,
+    )
+
+
+class BodyTooLarge(InvalidRequest):
+    """The request's body is larger than the gateway accepts."""
+
+    status, code = 413, "body_too_large"
+
+
+class Unauthorized(GatewayError):
+    """No key was sent, or the gateway does not know it."""
+
+    status, type, code, outcome, retry = 401, "authentication_error", "invalid_api_key", "unauthorized", False
+
+
+class TierNotAllowed(GatewayError):
+    """The key is known but may not use the tier that the request asks for."""
+
+    status, type, code, outcome, retry = 403, "permission_error", "tier_not_allowed", "client_error", False
+
+
+class RouteNotServed(GatewayError):
+    """The path or method is not one that the gateway meters, so it is not served."""
+
+    status, type, code, outcome, retry = (
+        404,
+        "invalid_request_error",
+        "route_not_served",
+        "client_error",
+        False,
+    )
+
+
+class ModelNotFound(GatewayError):
+    """The request's ``model`` names no tier, alias or model of the tier map."""
+
+    status, type, code, outcome, retry = (
+        404,
+        "invalid_request_error",
+        "model_not_found",
+        "client_error",
+        False,
+    )
+
+
+class BudgetExhausted(GatewayError):
+    """What is left of a budget does not cover the worst case of this request."""
+
+    status, type, code, outcome, retry = (
+        402,
+        "insufficient_quota",
+        "budget_exhausted",
+        "budget_exhausted",
+        False,
+    )
+
+
+class BudgetTooSmall(BudgetExhausted):
+    """The worst case of this request is more than the whole budget of a window: waiting will not help."""
+
+    code = "budget_too_small"
+
+
+class TierSaturated(GatewayError):
+    """Every slot of the tier is taken and its queue is full, or the wait in it was too long."""
+
+    status, type, code, outcome = 503, "overloaded_error", "tier_saturated", "shed"
+
+
+class Unready(GatewayError):
+    """The gateway cannot take a request now: it is starting or draining."""
+
+    status, type, code, outcome = 503, "overloaded_error", "gateway_unready", "shed"
+
+
+class StoreUnavailable(Unready):
+    """The store that keeps budgets and slots cannot be reached; without it nothing is spent."""
+
+    code = "store_unavailable"
+
+
+class UpstreamFailed(GatewayError):
+    """The endpoint gave no usable answer: the connection broke, or what came was not HTTP or not OpenAI."""
+
+    status, type, code, outcome = 502, "server_error", "upstream_failed", "upstream_error"
+
+
+class UpstreamUnreachable(UpstreamFailed):
+    """No connection to the endpoint could be made; nothing was sent."""
+
+    status, code = 503, "upstream_unreachable"
+
+
+class UpstreamAnswered(UpstreamFailed):
+    """The endpoint answered with an error of its own that is not the caller's fault; its status is passed on.
+
+    But for 429: the endpoint's limit is not the caller's, so it becomes a 503 with the endpoint's ``retry-after``.
+    """
+
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, status: int, retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.status = 503 if status == 429 else status  # noqa: PLR2004 - RFC 6585's number
+
+
+class UpstreamRefused(UpstreamFailed):
+    """The endpoint refused the gateway's own credentials or knows nothing of the tier's model."""
+
+    code, retry = "upstream_refused", False
+
+
+class UpstreamTimeout(UpstreamFailed):
+    """The endpoint stayed silent longer than the tier's timeouts allow."""
+
+    status, type, code, outcome = 504, "server_error", "upstream_timeout", "timeout"
+
+
+class ClientDisconnected(GatewayError):
+    """The client closed its connection before the answer was complete."""
+
+    status, type, code, outcome = 499, "client_disconnected", "client_disconnected", "disconnected"

@@ -1,0 +1,280 @@
+"""A stream of server-sent events, followed on its way: what passes, when the first token came, usage, and the end.
+
+Events pass as the bytes that came. Three things are changed, and nothing else: the usage chunk is withheld from a
+client that did not ask for it; usage that rides on a chunk with content is taken off (CrewAI drops such a chunk's
+content) and sent in a last chunk of its own to a client that asked; and a missing ``[DONE]`` is added where the
+answer is otherwise complete.
+"""
+
+import re
+
+import msgspec
+
+from gateway.errors import UpstreamFailed
+from gateway.wire.operations import Dialect
+from gateway.wire.usage import ReportedUsage, to_usage
+from tiers.estimate import likely_prompt_tokens
+from tiers.usage import Usage
+
+EVENT_BYTES_MAX = 8 * 1024 * 1024
+"""The longest single event that is accepted from an endpoint."""
+
+_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_LINE = re.compile(rb"\r\n|\n|\r")
+_DONE = b"[DONE]"
+_NOTHING = (b"", b"null", b'""', b"[]", b"{}")
+_RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
+_NO_RAW = msgspec.Raw()
+
+
+class _Delta(msgspec.Struct):
+    content: msgspec.Raw = _NO_RAW
+    reasoning_content: msgspec.Raw = _NO_RAW
+    reasoning: msgspec.Raw = _NO_RAW
+    refusal: msgspec.Raw = _NO_RAW
+    tool_calls: msgspec.Raw = _NO_RAW
+    function_call: msgspec.Raw = _NO_RAW
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    text: msgspec.Raw = _NO_RAW
+    finish_reason: str | None = None
+
+
+class _Choices(msgspec.Struct):
+    choices: list[_Choice] | None = None
+
+
+class _Inner(msgspec.Struct):
+    usage: ReportedUsage | None = None
+
+
+class _Event(msgspec.Struct):
+    """One event, decoded no further than accounting needs; decoding it also proves that it is JSON."""
+
+    type: msgspec.Raw = _NO_RAW
+    choices: msgspec.Raw = _NO_RAW
+    usage: ReportedUsage | None = None
+    error: msgspec.Raw = _NO_RAW
+    response: _Inner | None = None
+    message: msgspec.Raw = _NO_RAW
+
+
+_decode = msgspec.json.Decoder(_Event).decode
+_choices = msgspec.json.Decoder(_Choices).decode
+_inner = msgspec.json.Decoder(_Inner).decode
+_string = msgspec.json.Decoder(str).decode
+
+
+class EventStream:
+    """Follows one stream. ``feed`` it what comes; send on what it returns.
+
+    Attributes:
+        usage: What the endpoint reported so far, ``None`` until then.
+        token_seen: Whether an event with content has come (a role alone does not count).
+    """
+
+    __slots__ = (
+        "_content_bytes", "_content_events", "_dialect", "_done", "_last_content", "_overhead", "_tail", "_usage_owed",
+        "_wants_usage", "token_seen", "usage",
+    )  # fmt: skip
+
+    def __init__(self, dialect: Dialect, *, wants_usage: bool) -> None:
+        self._dialect = dialect
+        self._wants_usage = wants_usage
+        self._tail = b""
+        self._done = False
+        self._usage_owed = b""
+        self._last_content = b""
+        self._content_events = 0
+        self._content_bytes = 0
+        self._overhead = 0
+        self.usage: Usage | None = None
+        self.token_seen = False
+
+    def feed(self, data: bytes) -> bytes:
+        """The bytes to send on now; a part of an event is kept until its rest has come.
+
+        Raises:
+            UpstreamFailed: The endpoint reported an error inside its stream, or an event is not what it should be.
+        """
+        if self._tail:
+            data = self._tail + data
+        if b"\r" not in data:
+            cut = data.rfind(b"\n\n") + 2
+            if cut == 1:
+                return self._keep(data)
+            whole, self._tail = data[:cut], data[cut:]
+            events = whole[:-2].split(b"\n\n")
+        else:
+            ends = [match.end() for match in _BLANK_LINE.finditer(data)]
+            if not ends:
+                return self._keep(data)
+            whole, self._tail = data[: ends[-1]], data[ends[-1] :]
+            events = [part for part in _BLANK_LINE.split(whole) if part]
+        return self._pass(whole, events)
+
+    def finish(self) -> bytes:
+        """The last bytes to send when the endpoint's answer has ended.
+
+        Raises:
+            UpstreamFailed: The answer ended before it was complete.
+        """
+        last = b""
+        if self._tail.strip():
+            tail, self._tail = self._tail.rstrip(b"\r\n"), b""
+            last = self._pass(tail + b"\n\n", [tail])
+        if self._done:
+            return last
+        if self._dialect in {Dialect.CHAT, Dialect.COMPLETION} and self._finish_reason_seen():
+            return last + self._usage_owed + b"data: [DONE]\n\n"
+        raise UpstreamFailed("The endpoint's stream ended before the answer was complete.")
+
+    @property
+    def complete(self) -> bool:
+        """Whether the stream's own end marker has come."""
+        return self._done
+
+    def counted_output(self) -> int:
+        """Output tokens by the gateway's own count, for a stream that reported none.
+
+        vLLM sends a token an event, or several under load: the larger of the number of events with content and a
+        token for every four bytes of content.
+        """
+        content = self._content_bytes - self._content_events * self._overhead
+        return max(self._content_events, likely_prompt_tokens(max(0, content)))
+
+    def _keep(self, data: bytes) -> bytes:
+        if len(data) > EVENT_BYTES_MAX:
+            raise UpstreamFailed(f"The endpoint sent an event of more than {EVENT_BYTES_MAX} bytes.")
+        self._tail = data
+        return b""
+
+    def _pass(self, whole: bytes, events: list[bytes]) -> bytes:
+        """``whole`` itself if every event in it passes as it is, else those that do."""
+        passed: list[bytes] | None = None
+        for index, event in enumerate(events):
+            kept = self._follow(event)
+            if kept is not event and passed is None:
+                passed = [part + b"\n\n" for part in events[:index]]
+            if passed is not None and kept:
+                passed.append(kept if kept.endswith(b"\n\n") else kept + b"\n\n")
+        return whole if passed is None else b"".join(passed)
+
+    def _follow(self, event: bytes) -> bytes:
+        """Read one event; returns it, or what passes in its place."""
+        data = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data_of(event)
+        if not data:
+            return event
+        if data == _DONE:
+            self._done = True
+            return self._usage_owed + event if self._usage_owed else event
+        try:
+            chunk = _decode(data)
+        except msgspec.DecodeError as error:
+            raise UpstreamFailed("The endpoint sent an event that is not valid JSON.") from error
+        if bytes(chunk.error) not in _NOTHING:
+            raise UpstreamFailed(f"The endpoint reported an error inside its stream: {_message(bytes(chunk.error))}")
+        if self._dialect is Dialect.CHAT or self._dialect is Dialect.COMPLETION:
+            return self._follow_choices(event, data, chunk)
+        self._follow_typed(data, chunk)
+        return event
+
+    def _follow_choices(self, event: bytes, data: bytes, chunk: _Event) -> bytes:
+        has_choices = bytes(chunk.choices) not in _NOTHING
+        if has_choices:
+            self._last_content = data
+            if self.token_seen:
+                self._content_events += 1
+                self._content_bytes += len(data)
+            else:
+                self._look_for_token(data)
+        if chunk.usage is None:
+            return event
+        self.usage = to_usage(chunk.usage, self._dialect) or self.usage
+        if not has_choices:
+            self._usage_owed = b""
+            return event if self._wants_usage else b""
+        return self._without_usage(data)
+
+    def _look_for_token(self, data: bytes) -> None:
+        choices = self._decode_choices(data)
+        size = sum(_content_size(choice) for choice in choices)
+        if size:
+            self.token_seen = True
+            self._content_events = 1
+            self._content_bytes = len(data)
+            self._overhead = len(data) - size
+
+    def _without_usage(self, data: bytes) -> bytes:
+        """The chunk in ``data`` without its usage, which is kept for a last chunk of its own if it was asked for."""
+        chunk: dict[str, object] = msgspec.json.decode(data)
+        usage = chunk.pop("usage")
+        if self._wants_usage:
+            self._usage_owed = b"data: " + msgspec.json.encode(chunk | {"choices": [], "usage": usage}) + b"\n\n"
+        return b"data: " + msgspec.json.encode(chunk)
+
+    def _follow_typed(self, data: bytes, chunk: _Event) -> None:
+        """Events of ``/v1/responses`` and ``/v1/messages``: they say in ``type`` what they are."""
+        kind = _string(chunk.type) if bytes(chunk.type)[:1] == b'"' else ""
+        if kind.endswith((".delta", "_delta")) and kind != "message_delta":
+            self._content_events += 1
+            self._content_bytes += len(data)
+            if not self.token_seen:
+                self.token_seen = True
+                self._overhead = len(data)
+        elif kind in _RESPONSE_ENDS or kind == "message_stop":
+            self._done = True
+        reported = chunk.usage
+        if reported is None and chunk.response is not None:
+            reported = chunk.response.usage
+        if reported is None and bytes(chunk.message)[:1] == b"{":
+            reported = _inner(chunk.message).usage
+        if reported is not None:
+            self._merge(to_usage(reported, self._dialect))
+
+    def _merge(self, usage: Usage | None) -> None:
+        """Anthropic's events report the prompt first and the answer later: the larger of each counts."""
+        if usage is None or self.usage is None:
+            self.usage = usage or self.usage
+            return
+        self.usage = Usage(
+            input=max(usage.input, self.usage.input),
+            output=max(usage.output, self.usage.output),
+            cached=max(usage.cached, self.usage.cached),
+            reasoning=max(usage.reasoning, self.usage.reasoning),
+        )
+
+    def _finish_reason_seen(self) -> bool:
+        return any(choice.finish_reason for choice in self._decode_choices(self._last_content or b"{}"))
+
+    def _decode_choices(self, data: bytes) -> list[_Choice]:
+        try:
+            return _choices(data).choices or []
+        except msgspec.DecodeError as error:
+            raise UpstreamFailed("The endpoint sent a chunk whose choices cannot be read.") from error
+
+
+def _data_of(event: bytes) -> bytes:
+    """The ``data`` of an event of several lines (WHATWG HTML, 9.2.6); empty for a comment."""
+    values = (line[5:].removeprefix(b" ") for line in _LINE.split(event) if line.startswith(b"data:"))
+    return b"\n".join(values)
+
+
+def _content_size(choice: _Choice) -> int:
+    """Bytes of content in a chunk's choice; 0 for a role alone, ``null`` or an empty text."""
+    delta = choice.delta or _Delta()
+    parts = (
+        delta.content, delta.reasoning_content, delta.reasoning, delta.refusal, delta.tool_calls, delta.function_call,
+        choice.text,
+    )  # fmt: skip
+    return sum(len(bytes(part)) for part in parts if bytes(part) not in _NOTHING)
+
+
+def _message(raw: bytes) -> str:
+    """What an endpoint's error says; endpoints send an object with ``message``, or a text."""
+    value: object = msgspec.json.decode(raw)
+    if isinstance(value, dict):
+        value = value.get("message", value)
+    return str(value)[:500]

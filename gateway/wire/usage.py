@@ -1,0 +1,60 @@
+"""Token counts as endpoints report them, in every dialect."""
+
+import msgspec
+
+from gateway.wire.operations import Dialect
+from tiers.usage import Usage
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class ReportedUsage(msgspec.Struct):
+    """The ``usage`` object of any dialect; a field that the dialect lacks is ``None``."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_input_tokens: int | None = None
+    cache_creation_input_tokens: int | None = None
+    prompt_tokens_details: _Details | None = None
+    completion_tokens_details: _Details | None = None
+    input_tokens_details: _Details | None = None
+    output_tokens_details: _Details | None = None
+
+
+_decode = msgspec.json.Decoder(ReportedUsage).decode
+
+
+def read_usage(raw: bytes, dialect: Dialect) -> Usage | None:
+    """The counts in the JSON value ``raw``, or ``None`` where it is no usage object. A usage of zero is zero."""
+    try:
+        return to_usage(_decode(raw), dialect)
+    except msgspec.DecodeError:
+        return None
+
+
+def to_usage(reported: ReportedUsage, dialect: Dialect) -> Usage | None:
+    """``reported`` in our terms; ``None`` where it holds no count at all, or a negative one."""
+    fresh = reported.prompt_tokens if reported.prompt_tokens is not None else reported.input_tokens
+    output = reported.completion_tokens if reported.completion_tokens is not None else reported.output_tokens
+    if fresh is None and output is None:
+        fresh = reported.total_tokens  # rerankers report nothing else
+    if fresh is None and output is None:
+        return None
+    in_details = reported.prompt_tokens_details or reported.input_tokens_details
+    out_details = reported.completion_tokens_details or reported.output_tokens_details
+    cached = in_details.cached_tokens if in_details is not None else None
+    total_input = fresh or 0
+    if dialect is Dialect.MESSAGES:
+        # Anthropic's input_tokens leave out what was read from or written to the cache.
+        cached = reported.cache_read_input_tokens
+        total_input += (cached or 0) + (reported.cache_creation_input_tokens or 0)
+    reasoning = out_details.reasoning_tokens if out_details is not None else None
+    if min(total_input, output or 0, cached or 0, reasoning or 0) < 0:
+        return None
+    return Usage(input=total_input, output=output or 0, cached=cached or 0, reasoning=reasoning or 0)

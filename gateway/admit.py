@@ -1,0 +1,183 @@
+"""Third step: let an attempt start. It takes a slot of its tier and a reservation in the ledger, or waits, or refuses.
+
+A request that finds no slot waits in its tier's queue of this process: bounded in length and time, first come first
+served. Only the first in the queue asks the ledger again, as soon as a slot is given back here, and from time to time
+for those given back by other processes.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+
+from gateway.budget.ledger import Claim, Ledger, NoBudget, NoSlot, SlotClaim
+from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
+from gateway.exchange import Attempt, Clock, Exchange
+from gateway.wire.call import Call
+from tiers.budgets import Hold, holds
+from tiers.estimate import worst_case, worst_cost
+from tiers.routing import Candidate
+from tiers.tiermap import Budget, Tier
+from tiers.wording import amount_text, duration_text
+
+POLL_SECONDS = 0.1
+"""How often the first in a queue asks for slots that another process may have given back."""
+SATURATED_RETRY_SECONDS = 5.0
+RESERVATION_GRACE_SECONDS = 15.0
+"""How much longer than its request's deadline a reservation lives: the time to settle it."""
+
+
+class _Queue:
+    """Those who wait for a slot of one tier in this process."""
+
+    __slots__ = ("freed", "waiting")
+
+    def __init__(self) -> None:
+        self.waiting: deque[asyncio.Event] = deque()
+        self.freed = asyncio.Event()
+
+
+class Admission:
+    """Admits attempts against one ledger."""
+
+    def __init__(self, *, ledger: Ledger, clock: Clock, budgets: Sequence[Budget], tiers: Mapping[str, Tier]) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._budgets = budgets
+        self._queues = {name: _Queue() for name in tiers}
+
+    async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
+        """Take a slot of the candidate's tier and hold the worst case of the request on every budget concerned.
+
+        The attempt is added to the exchange. Whoever gets the claim settles or releases it.
+
+        Raises:
+            BudgetExhausted: A budget does not cover the worst case.
+            TierSaturated: No slot came free in the queue's bounds.
+            StoreUnavailable: The ledger cannot be asked.
+        """
+        tier = candidate.tier
+        attempt = Attempt(tier=tier, reason=candidate.reason)
+        exchange.attempts.append(attempt)
+        claim = self._claim(exchange, tier)
+        asked_at = self._clock.monotonic()
+        queue = self._queues[tier.name]
+        if queue.waiting or not await self._take(claim):
+            try:
+                await self._wait(queue, tier, claim)
+            finally:
+                attempt.queued_seconds = self._clock.monotonic() - asked_at
+        attempt.admitted_at = self._clock.monotonic()
+        return attempt, claim
+
+    def freed(self, tier: Tier) -> None:
+        """A slot of ``tier`` was given back: wake the first in its queue."""
+        self._queues[tier.name].freed.set()
+
+    def queue_lengths(self) -> dict[str, int]:
+        """How many requests wait for each tier in this process."""
+        return {name: len(queue.waiting) for name, queue in self._queues.items()}
+
+    async def _take(self, claim: Claim) -> bool:
+        try:
+            answer = await self._ledger.reserve(claim)
+        except asyncio.CancelledError:
+            # The reservation may have been made although nobody waits for the answer any more.
+            with suppress(StoreUnavailable):
+                await self._ledger.release(claim)
+            raise
+        if isinstance(answer, NoBudget):
+            raise _exhausted(answer)
+        return not isinstance(answer, NoSlot)
+
+    async def _wait(self, queue: _Queue, tier: Tier, claim: Claim) -> None:
+        if len(queue.waiting) >= tier.queue.length:
+            raise TierSaturated(
+                f"All {tier.slots} slots of the tier {tier.name!r} are taken and its queue is full"
+                f" ({tier.queue.length} requests). Try again later.",
+                retry_after_seconds=SATURATED_RETRY_SECONDS,
+            )
+        turn = asyncio.Event()
+        queue.waiting.append(turn)
+        if queue.waiting[0] is turn:
+            turn.set()
+        try:
+            async with asyncio.timeout(tier.queue.wait_seconds):
+                await turn.wait()
+                while not await self._take(claim):
+                    await _either(queue.freed, POLL_SECONDS)
+        except TimeoutError as error:
+            raise TierSaturated(
+                f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for"
+                f" {tier.queue.wait_seconds:g} seconds. Try again later.",
+                retry_after_seconds=SATURATED_RETRY_SECONDS,
+            ) from error
+        finally:
+            queue.waiting.remove(turn)
+            if queue.waiting:
+                queue.waiting[0].set()
+
+    def _claim(self, exchange: Exchange, tier: Tier) -> Claim:
+        number = len(exchange.attempts)
+        return Claim(
+            id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
+            slot=SlotClaim(name=tier.name, capacity=tier.slots),
+            holds=_holds(exchange, self._budgets, tier),
+            life_seconds=tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS,
+        )
+
+
+def _holds(exchange: Exchange, budgets: Sequence[Budget], tier: Tier) -> tuple[Hold, ...]:
+    call, caller, identity = exchange.call, exchange.caller, exchange.identity
+    if not budgets or call is None or caller is None:
+        return ()
+    usage = worst_case(
+        tier,
+        prompt_bytes=_prompt_bytes(call, tier),
+        max_output=call.max_output,
+        choices=call.choices,
+        generates=exchange.operation.generates,
+    )
+    return holds(
+        budgets,
+        tier=tier.name,
+        agent=identity.agent,
+        key=caller.name,
+        flow=identity.flow,
+        run=identity.run,
+        usage=usage,
+        microdollars=worst_cost(tier, usage),
+    )
+
+
+def _prompt_bytes(call: Call, tier: Tier) -> int:
+    """Bytes that bound the prompt's tokens: an image by its address may fill the whole context."""
+    return tier.context if call.media else len(call.body)
+
+
+async def _either(event: asyncio.Event, seconds: float) -> None:
+    """Wait for ``event``, but no longer than ``seconds``; clears it."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return
+    event.clear()
+
+
+def _exhausted(answer: NoBudget) -> BudgetExhausted:
+    hold = answer.hold
+    whose = f" of {hold.owner}" if hold.owner else ""
+    need = amount_text(hold.amount, hold.unit)
+    if hold.amount > hold.limit:
+        return BudgetTooSmall(
+            f"This request may cost up to {need}, more than the whole budget {hold.budget!r}{whose}"
+            f" ({amount_text(hold.limit, hold.unit)} per {duration_text(hold.window_seconds)}). Ask for a shorter"
+            " answer (max_tokens) or raise the budget in the tier map.",
+        )
+    return BudgetExhausted(
+        f"The budget {hold.budget!r}{whose} has {amount_text(max(0, answer.available), hold.unit)} left of"
+        f" {amount_text(hold.limit, hold.unit)} per {duration_text(hold.window_seconds)}; this request may cost up to"
+        f" {need}. The window ends in {duration_text(round(answer.window_ends_in_seconds))}.",
+        retry_after_seconds=answer.window_ends_in_seconds,
+    )

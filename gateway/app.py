@@ -1,0 +1,305 @@
+"""The composition root: every part of the gateway is made here, given what it needs, and closed in order."""
+
+import asyncio
+import itertools
+import secrets
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+
+from gateway.admit import Admission
+from gateway.api import Desk, Gateway, Readiness
+from gateway.authenticate import Authenticator, digest
+from gateway.budget.ledger import Balance, Ledger
+from gateway.budget.valkey import ValkeyLedger
+from gateway.errors import StoreUnavailable
+from gateway.exchange import Caller, Clock
+from gateway.forward import Forwarder
+from gateway.observe import Observer
+from gateway.pipeline import Pipeline
+from gateway.relay import Relay
+from gateway.route import Router
+from gateway.settings import Settings, read_secrets
+from gateway.settle import Settler
+from gateway.store import Store, open_store
+from gateway.telemetry.log import Log
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.records import RecordStore
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.pool import HttpTransport
+from tiers.tiermap import SecretReference, TierMap
+
+SWEEP_SECONDS = 5.0
+"""How often overdue reservations are looked for; ``reserve`` also finds some on its way."""
+BACKLOG = 4096
+KEEP_ALIVE_SECONDS = 75
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def unix(self) -> float:
+        """Seconds since 1970 in UTC."""
+        return time.time()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The running gateway: the application and what works behind it."""
+
+    gateway: Gateway
+    settler: Settler
+    records: RecordStore
+    ledger: Ledger
+    drain: Callable[[], None]
+    """Makes ``/readyz`` say that no new request should come."""
+
+
+async def serve(settings: Settings, tier_map: TierMap) -> None:
+    """Serve until SIGTERM or SIGINT, then let open answers end.
+
+    Raises:
+        SettingsInvalid: A secret of the tier map cannot be read.
+        OSError: The address cannot be listened on.
+        StoreUnavailable: The embedded store cannot be started. (One elsewhere may come later.)
+        ValueError: The store's URL is not one.
+    """
+    clock = SystemClock()
+    log = Log(sys.stderr.buffer, clock)
+    known = read_secrets(_references(tier_map))
+    data_directory = settings.state_directory / "store"
+    async with open_store(settings.store or tier_map.store, data_directory=data_directory) as store:
+        await _greet(store, log)
+        async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
+            server = _Server(parts.gateway, settings, on_stop=parts.drain)
+            with _listening(settings) as listener:
+                host, port = listener.getsockname()[:2]
+                log.event("gateway.listening", host=host, port=port, tiers=list(tier_map.tiers))
+                await server.serve_until_stopped(listener)
+        log.event("gateway.stopped")
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    tier_map: TierMap,
+    known: Mapping[SecretReference, str],
+    *,
+    store: Store,
+    clock: Clock,
+    log: Log,
+) -> AsyncIterator[Parts]:
+    """The parts, made and wired, with their background work; ``known`` holds the tier map's secrets."""
+    fleet = Fleet.of(
+        tier_map,
+        connect=lambda endpoint, tier: HttpTransport(endpoint.url, tier.timeouts),
+        api_key=lambda endpoint: known[endpoint.api_key] if endpoint.api_key is not None else None,
+    )
+    ledger = ValkeyLedger(store.client)
+    records = RecordStore(store.client)
+    parts = compose(
+        settings, tier_map, _callers(tier_map, known), fleet=fleet, ledger=ledger, records=records, store=store,
+        clock=clock, log=log,
+    )  # fmt: skip
+    try:
+        async with _background(parts):
+            yield parts
+        await parts.settler.book_kept()
+        await records.flush()
+    finally:
+        await fleet.aclose()
+        await ledger.aclose()
+
+
+def compose(
+    settings: Settings,
+    tier_map: TierMap,
+    callers: Mapping[str, Caller],
+    *,
+    fleet: Fleet,
+    ledger: Ledger,
+    records: RecordStore,
+    store: Store,
+    clock: Clock,
+    log: Log,
+) -> Parts:
+    """Wire the steps into the pipeline and the pipeline into the application. Does no I/O."""
+    release = version("tiergate")
+    metrics = Metrics(tier_map, version=release)
+    authenticate, route = Authenticator(callers), Router(tier_map)
+    admit = Admission(ledger=ledger, clock=clock, budgets=tier_map.budgets, tiers=tier_map.tiers)
+    settler = Settler(ledger=ledger, clock=clock)
+    draining = asyncio.Event()
+    pipeline = Pipeline(
+        authenticate=authenticate,
+        route=route,
+        admit=admit,
+        forward=Forwarder(fleet=fleet, clock=clock),
+        relay=Relay(clock=clock),
+        settle=settler,
+        observe=Observer(hooks=[metrics.observe, log.request, records.add], clock=clock),
+        clock=clock,
+        request_ids=_request_ids().__next__,
+        body_bytes_max=settings.body_bytes_max,
+    )
+
+    async def balances() -> list[Balance]:
+        return await ledger.balances(tier_map.budgets)
+
+    async def readiness() -> Readiness:
+        checks = {"gateway": "draining" if draining.is_set() else "ok", "store": "ok"}
+        try:
+            await store.ping()
+        except StoreUnavailable as error:
+            checks["store"] = error.message
+        return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
+
+    async def scrape() -> bytes:
+        try:
+            found = await balances()
+            held = await ledger.slots_held(list(tier_map.tiers))
+        except StoreUnavailable:
+            found, held = None, {}
+        return metrics.render(
+            balances=found, slots_held=held, queue_lengths=admit.queue_lengths(), unsettled=settler.unsettled
+        )
+
+    async def recent(key: str, run: str | None, limit: int) -> list[dict[str, Any]]:
+        return await records.recent(key=key, run=run, limit=limit)
+
+    desk = Desk(
+        authenticate=authenticate,
+        route=route,
+        readiness=readiness,
+        metrics=scrape,
+        balances=balances,
+        records=recent,
+    )
+    return Parts(
+        gateway=Gateway(pipeline=pipeline, desk=desk, version=release),
+        settler=settler,
+        records=records,
+        ledger=ledger,
+        drain=draining.set,
+    )
+
+
+@asynccontextmanager
+async def _background(parts: Parts) -> AsyncIterator[None]:
+    """The work that goes on beside requests: late settlements, records, overdue reservations."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(parts.settler.run()),
+            group.create_task(parts.records.run()),
+            group.create_task(_sweep(parts.ledger)),
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+async def _sweep(ledger: Ledger) -> None:
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await ledger.expire()
+        except StoreUnavailable:
+            continue
+
+
+async def _greet(store: Store, log: Log) -> None:
+    try:
+        await store.ping()
+    except StoreUnavailable as error:
+        log.event("store.unavailable", store=store.description, message=error.message)
+    else:
+        log.event("store.ready", store=store.description)
+
+
+def _references(tier_map: TierMap) -> Iterator[SecretReference]:
+    for key in tier_map.keys:
+        if key.secret is not None:
+            yield key.secret
+    for tier in tier_map.tiers.values():
+        for endpoint in tier.endpoints:
+            if endpoint.api_key is not None:
+                yield endpoint.api_key
+
+
+def _callers(tier_map: TierMap, known: Mapping[SecretReference, str]) -> dict[str, Caller]:
+    """Digest of each key → its caller."""
+    callers = {}
+    for key in tier_map.keys:
+        hashed = key.hash if key.secret is None else digest(known[key.secret].encode())
+        if hashed is not None:
+            callers[hashed] = Caller(name=key.name, tiers=frozenset(key.tiers) if key.tiers is not None else None)
+    return callers
+
+
+def _request_ids() -> Iterator[str]:
+    """Ids that no other process and no earlier start of this one gives out."""
+    prefix = secrets.token_hex(6)
+    return (f"req_{prefix}{number:08x}" for number in itertools.count())
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, stopped by SIGTERM and SIGINT without raising them again: a wanted stop is a success."""
+
+    def __init__(self, gateway: Gateway, settings: Settings, *, on_stop: Callable[[], None]) -> None:
+        config = uvicorn.Config(
+            gateway,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            date_header=False,
+            proxy_headers=False,
+            backlog=BACKLOG,  # uvicorn listens again on the socket that it is given
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=round(settings.drain_seconds),
+        )
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def serve_until_stopped(self, listener: socket.socket) -> None:
+        """Serve until a signal; a second one ends open answers at once."""
+        loop = asyncio.get_running_loop()
+        wanted = (signal.SIGTERM, signal.SIGINT)
+        for number in wanted:
+            loop.add_signal_handler(number, self._stop)
+        try:
+            await self.serve(sockets=[listener])
+        finally:
+            for number in wanted:
+                loop.remove_signal_handler(number)
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Uvicorn's own handling, which would raise the signal again at the end, is not wanted."""
+        yield
+
+    def _stop(self) -> None:
+        self._on_stop()
+        self.force_exit = self.should_exit
+        self.should_exit = True

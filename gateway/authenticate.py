@@ -1,0 +1,43 @@
+"""First step: who calls. Adds ``exchange.caller``.
+
+Keys are kept as SHA-256 digests and looked up by digest, so the time it takes says nothing about a key. SHA-256 needs
+no stretching here: keys are random, not chosen by people.
+"""
+
+import hashlib
+from collections.abc import Mapping
+
+from gateway.errors import Unauthorized
+from gateway.exchange import Caller
+
+_BEARER = b"bearer "
+
+
+def digest(key: bytes) -> str:
+    """What is kept of a key: its SHA-256 in hex."""
+    return hashlib.sha256(key).hexdigest()
+
+
+class Authenticator:
+    """Knows every caller by the digest of its key."""
+
+    def __init__(self, callers: Mapping[str, Caller]) -> None:
+        """``callers``: hex SHA-256 of the key → the caller."""
+        self._callers = callers
+
+    def __call__(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
+        """The caller whose key was sent as ``Authorization: Bearer`` or, by Anthropic's clients, as ``x-api-key``.
+
+        Raises:
+            Unauthorized: No key was sent, or no caller has it.
+        """
+        if authorization is not None and authorization[:7].lower() == _BEARER:
+            key = authorization[7:].strip()
+        elif api_key is not None:
+            key = api_key.strip()
+        else:
+            raise Unauthorized("No key was sent. Send one of the tier map's keys as 'Authorization: Bearer KEY'.")
+        caller = self._callers.get(digest(key))
+        if caller is None:
+            raise Unauthorized("The key is not known here. Use one of the tier map's keys.")
+        return caller

@@ -1,0 +1,149 @@
+"""What admission and settlement ask of a ledger, and the values they exchange with it.
+
+A reservation lives as ``tiers.reservation`` draws it: reserved, then settled, released or expired, once.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tiers.budgets import Hold
+from tiers.tiermap import Budget
+
+LIFE_SECONDS_MAX = 86_400.0
+"""The longest life of a reservation: stores keep its row and balances long enough for this one."""
+AMOUNT_MAX = 2**53
+"""The largest amount and sum that every store keeps exactly: Lua counts in doubles."""
+ENDED_SECONDS = 300.0
+"""How long an ended reservation is remembered: until no copy of its ``reserve`` can still be on the wire."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotClaim:
+    """One place of a tier's concurrency: ``name`` is the tier, ``capacity`` its slots over all processes."""
+
+    name: str
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What one attempt needs before it may start: all of it is taken, or nothing.
+
+    ``id`` is unique per attempt. ``life_seconds`` (above zero, at most ``LIFE_SECONDS_MAX``) bounds the
+    reservation by the ledger's own clock: one that is neither settled nor released by then expires, which
+    frees its slot and charges its holds in full, since the endpoint may have done the work. The slot is
+    free at that very moment; the charge is booked by the next sweep, and a settlement that comes before it
+    still counts, being the truer figure.
+
+    Raises:
+        ValueError: The life is out of bounds or a hold's amount is below zero or above ``AMOUNT_MAX``.
+    """
+
+    id: str
+    slot: SlotClaim | None
+    holds: tuple[Hold, ...]
+    life_seconds: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.life_seconds <= LIFE_SECONDS_MAX:
+            raise ValueError(
+                f"life_seconds is {self.life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}"
+            )
+        for hold in self.holds:
+            _check_amount(hold.amount)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserved:
+    """The claim was taken whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoSlot:
+    """Every slot is held; nothing was taken."""
+
+    held: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoBudget:
+    """A hold does not fit into its budget; nothing was taken. ``available`` is in the hold's unit."""
+
+    hold: Hold
+    available: int
+    window_ends_in_seconds: float
+
+
+Answer = Reserved | NoSlot | NoBudget
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    """One budget of one owner in its current window; amounts in the budget's unit."""
+
+    budget: str
+    owner: str
+    unit: str
+    limit: int
+    settled: int
+    held: int
+    window_ends_in_seconds: float
+
+    @property
+    def available(self) -> int:
+        """Limit less settled less held; below zero if a limit was lowered or a cost exceeded its hold."""
+        return self.limit - self.settled - self.held
+
+
+class Ledger(Protocol):
+    """The store of balances, reservations and slots. Every verb is atomic, also between processes.
+
+    Every method raises ``gateway.errors.StoreUnavailable`` when the store cannot be reached or does not
+    answer in time; the verb may then have happened or not, and repeating it with the same id is safe.
+    """
+
+    async def reserve(self, claim: Claim) -> Answer:
+        """Take the claim's slot and all its holds, or nothing; a refusal leaves no trace.
+
+        Budgets are looked at before the slot, in the order of the holds: a spent budget is refused at once
+        and not after a wait for a slot. Repeating a taken claim's id answers ``Reserved`` and takes
+        nothing, also for ``ENDED_SECONDS`` after it ended.
+        """
+
+    async def settle(self, claim: Claim, amounts: Sequence[int]) -> bool:
+        """Book ``amounts`` (one per hold, same order) in place of what was held and free the slot.
+
+        They are booked in the windows where the holds were made, and may be more than what was held.
+
+        Returns:
+            Whether this call did it; ``False`` if the reservation was settled, released or expired before.
+
+        Raises:
+            ValueError: Not one amount per hold, or an amount below zero or above ``AMOUNT_MAX``.
+        """
+
+    async def release(self, claim: Claim) -> bool:
+        """Give back slot and holds, nothing spent. Returns as ``settle``."""
+
+    async def expire(self) -> int:
+        """Expire reservations whose life is over; returns how many. ``reserve`` does some of it too."""
+
+    async def balances(self, budgets: Sequence[Budget]) -> list[Balance]:
+        """The current window's balances of every owner seen in it, sorted by budget and owner."""
+
+    async def slots_held(self, names: Sequence[str]) -> dict[str, int]:
+        """How many slots of each tier are held now."""
+
+
+def check_amounts(claim: Claim, amounts: Sequence[int]) -> None:
+    """Raise ``ValueError`` unless ``amounts`` can settle ``claim``."""
+    if len(amounts) != len(claim.holds):
+        raise ValueError(f"{len(amounts)} amounts for {len(claim.holds)} holds")
+    for amount in amounts:
+        _check_amount(amount)
+
+
+def _check_amount(amount: int) -> None:
+    if not 0 <= amount <= AMOUNT_MAX:
+        raise ValueError(f"amount {amount} is below 0 or above {AMOUNT_MAX}")

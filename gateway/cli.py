@@ -1,0 +1,130 @@
+"""``tiergate-gateway``: serve a tier map, check one, or print what editors need to help with one."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from gateway.settings import BODY_BYTES_MAX, HOST, PORT, SettingsInvalid, read_settings
+from tiers.load import load
+from tiers.problems import TierMapInvalid
+from tiers.schema import json_schema
+from tiers.tiermap import TierMap
+
+_DESCRIPTION = "An OpenAI-compatible gateway that sends each call to its tier's endpoint and keeps exact budgets."
+_EXAMPLES = """\
+examples:
+  tiergate-gateway check tiers.yaml
+  tiergate-gateway serve --tiers tiers.yaml --port 8080
+  tiergate-gateway serve --tiers tiers.yaml --store redis://127.0.0.1:6379/0
+  tiergate-gateway schema > tiers.schema.json
+
+exit status: 0 done or stopped as asked, 1 could not start, 2 wrong arguments or an invalid tier map
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    match options.command:
+        case "serve":
+            return _serve(options)
+        case "check":
+            return _check(options.tiers_file)
+        case _:
+            print(json.dumps(json_schema(), indent=2))
+            return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    form = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(
+        "tiergate-gateway", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=form
+    )
+    parser.add_argument("--version", action="version", version=f"tiergate {version('tiergate')}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    serve = commands.add_parser(
+        "serve",
+        help="serve a tier map",
+        description="Serve a tier map until SIGTERM or Ctrl-C; open answers are then given time to end.",
+        epilog="Each option may also come from the environment: TIERGATE_TIERS, TIERGATE_HOST, TIERGATE_PORT, …",
+    )
+    serve.add_argument("--tiers", dest="tiers_file", metavar="FILE", help="the tier map (required, or TIERGATE_TIERS)")
+    serve.add_argument("--host", metavar="H", help=f"address to listen on (default {HOST})")
+    serve.add_argument("--port", metavar="N", help=f"port to listen on (default {PORT})")
+    serve.add_argument(
+        "--store", metavar="URL", help="embedded, redis://…, rediss://… or unix://…; overrides the tier map"
+    )
+    serve.add_argument(
+        "--state-directory", metavar="DIR", help="where the embedded store keeps its data (default .tiergate)"
+    )
+    serve.add_argument(
+        "--body-bytes-max",
+        metavar="N",
+        help=f"the largest request body that is accepted (default {BODY_BYTES_MAX})",
+    )
+    serve.add_argument("--drain-seconds", metavar="S", help="how long open answers may go on when stopped (default 30)")
+
+    check = commands.add_parser(
+        "check", help="check a tier map, offline", description="Report every problem of a tier map, or none."
+    )
+    check.add_argument("tiers_file", metavar="FILE")
+    commands.add_parser(
+        "schema", help="print the tier map's JSON Schema", description="Print the JSON Schema for editors."
+    )
+    return parser
+
+
+def _check(file: str) -> int:
+    tier_map = _load(Path(file))
+    if tier_map is None:
+        return 2
+    endpoints = sum(len(tier.endpoints) for tier in tier_map.tiers.values())
+    print(
+        f"{file}: fine. {len(tier_map.tiers)} tiers with {endpoints} endpoints, {len(tier_map.routes)} routes,"
+        f" {len(tier_map.budgets)} budgets, {len(tier_map.keys)} keys."
+    )
+    return 0
+
+
+def _serve(options: argparse.Namespace) -> int:
+    import uvloop  # noqa: PLC0415 - the server's packages are not loaded for `check`
+
+    from gateway.app import serve  # noqa: PLC0415 - as above
+    from gateway.errors import StoreUnavailable  # noqa: PLC0415 - as above
+
+    try:
+        settings = read_settings(vars(options))
+    except SettingsInvalid as error:
+        return _failed(str(error), 2)
+    tier_map = _load(settings.tiers_file)
+    if tier_map is None:
+        return 2
+    try:
+        uvloop.run(serve(settings, tier_map))
+    except (SettingsInvalid, StoreUnavailable, ValueError) as error:
+        return _failed(str(error), 1)
+    except OSError as error:
+        return _failed(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", 1)
+    return 0
+
+
+def _load(file: Path) -> TierMap | None:
+    """The tier map in ``file``; problems go to standard error."""
+    try:
+        return load(file.read_bytes(), file=str(file))
+    except OSError as error:
+        _failed(f"{file}: cannot be read: {error.strerror}", 2)
+    except TierMapInvalid as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        _failed(f"{file}: {len(error.problems)} problem{'s' * (len(error.problems) > 1)}; nothing was started", 2)
+    return None
+
+
+def _failed(message: str, status: int) -> int:
+    print(f"tiergate-gateway: {message}", file=sys.stderr)
+    return status

@@ -1,0 +1,173 @@
+"""Fourth step: send the request to an endpoint of the tier and wait for an answer that can be relayed.
+
+Everything that can go wrong before the first byte of a good answer ends here as an error, so that the pipeline may
+try the next candidate. For a stream that includes its first event: an endpoint that fails at once often says so there.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from gateway.errors import UpstreamAnswered, UpstreamFailed, UpstreamRefused, UpstreamUnreachable
+from gateway.exchange import Attempt, Clock, Exchange
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.flight import BegunAnswer, Flight
+from gateway.upstream.transport import UpstreamRequest, UpstreamResponse
+from gateway.wire.answer import is_answer
+from gateway.wire.call import Call
+from gateway.wire.events import EventStream
+from gateway.wire.headers import Header, to_upstream
+from gateway.wire.rewrite import upstream_body
+from tiers.usage import Usage
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+"""The largest whole answer that is accepted: 20 MB is Runpod's own bound, embeddings of large batches are larger."""
+_SHOWN_CHARACTERS_MAX = 400
+_OK = 200
+
+
+class Forwarder:
+    """Sends attempts to the endpoints of one fleet."""
+
+    def __init__(self, *, fleet: Fleet, clock: Clock) -> None:
+        self._fleet = fleet
+        self._clock = clock
+
+    def depart(self, attempt: Attempt) -> Flight:
+        """Choose the endpoint of an admitted attempt and count it as in flight there."""
+        station = self._fleet.choose(attempt.tier)
+        attempt.endpoint = station.endpoint
+        return Flight(station=station, clock=self._clock, started=station.meter.start(self._clock.monotonic()))
+
+    async def __call__(
+        self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, headers: Sequence[Header]
+    ) -> BegunAnswer:
+        """Send ``call`` and wait for the beginning of a good answer. The caller closes ``flight`` on every way out.
+
+        Raises:
+            UpstreamAnswered: The endpoint answered with 429 or a 5xx.
+            UpstreamRefused: It refused the gateway's key or does not know the tier's model.
+            UpstreamUnreachable: Nothing was sent.
+            UpstreamFailed: No usable answer; see its subclasses.
+        """
+        operation = exchange.operation
+        request = UpstreamRequest(
+            method=b"POST",
+            path=operation.path.encode(),
+            headers=[*to_upstream(headers), *flight.station.headers],
+            body=upstream_body(call, operation, attempt.tier.model),
+        )
+        attempt.sent_at = self._clock.monotonic()
+        try:
+            response = flight.response = await flight.station.transport.send(request)
+        except UpstreamUnreachable:
+            attempt.sent_at = None
+            raise
+        attempt.first_byte_at = self._clock.monotonic()
+        attempt.upstream_status = response.status
+        if response.status == _OK and call.stream and _content_type(response.headers) == b"text/event-stream":
+            return await _begun_stream(response, EventStream(operation.dialect, wants_usage=call.wants_usage))
+        body = await response.read(ANSWER_BYTES_MAX)
+        if response.status == _OK and not call.stream:
+            good, usage = is_answer(body, operation)
+            if good:
+                return BegunAnswer(status=_OK, headers=response.headers, body=body, response=response, usage=usage)
+        if response.status < 400:  # noqa: PLR2004 - HTTP's border between answers and errors
+            raise UpstreamFailed(
+                f"The endpoint {attempt.endpoint_name} answered {response.status}, but not with an answer to"
+                f" {operation.path}{' as a stream' if call.stream else ''}: {_shown(body)}",
+                retry_after_seconds=1,
+            )
+        _raise_for(response, body, attempt)
+        return BegunAnswer(
+            status=response.status,
+            headers=[(b"content-type", b"application/json")],
+            body=_as_envelope(response.status, body),
+            response=response,
+            usage=Usage(),
+        )
+
+
+async def _begun_stream(response: UpstreamResponse, events: EventStream) -> BegunAnswer:
+    """The answer as soon as something of it can be sent on."""
+    body = b""
+    while not body:
+        data = await response.chunk()
+        if not data:
+            body = events.finish()
+            break
+        body = events.feed(data)
+    return BegunAnswer(status=_OK, headers=response.headers, body=body, response=response, events=events)
+
+
+def _raise_for(response: UpstreamResponse, body: bytes, attempt: Attempt) -> None:
+    """Raise for an error status that is not the caller's fault."""
+    status, name = response.status, attempt.endpoint_name
+    if status in {401, 403}:
+        raise UpstreamRefused(
+            f"The endpoint {name} refused the gateway's key ({status}). Check its api_key in the tier map."
+        )
+    if status == 404 and b"model" in body and b"does not exist" in body:  # noqa: PLR2004 - vLLM's answer
+        raise UpstreamRefused(
+            f"The endpoint {name} does not serve {attempt.tier.model!r}. Check the tier's model against the endpoint's"
+            " served name."
+        )
+    if status == 429 or status >= 500:  # noqa: PLR2004 - HTTP's own
+        raise UpstreamAnswered(
+            f"The endpoint {name} answered {status}: {_shown(body)}",
+            status=status,
+            retry_after_seconds=_retry_after(response.headers),
+        )
+
+
+def _content_type(headers: Sequence[Header]) -> bytes:
+    for name, value in headers:
+        if name == b"content-type":
+            return value.partition(b";")[0].strip().lower()
+    return b""
+
+
+def _retry_after(headers: Sequence[Header]) -> float:
+    for name, value in headers:
+        if name == b"retry-after" and value.isdigit():
+            return float(value)
+    return 1.0
+
+
+def _shown(body: bytes) -> str:
+    """What an error body says, cut short: its message where it is an error of any known form."""
+    text = _error_message(body) or body.decode("utf-8", "replace")
+    text = " ".join(text.split())
+    return text if len(text) <= _SHOWN_CHARACTERS_MAX else text[:_SHOWN_CHARACTERS_MAX] + "…"
+
+
+def _error_message(body: bytes) -> str:
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return ""
+    if not isinstance(value, dict):
+        return ""
+    error = value.get("error", value)
+    message = error.get("message", error.get("detail", "")) if isinstance(error, dict) else error
+    return message if isinstance(message, str) else ""
+
+
+def _as_envelope(status: int, body: bytes) -> bytes:
+    """The endpoint's answer to a request that the caller must change: as it is, if it has OpenAI's form."""
+    try:
+        value = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        value = None
+    if isinstance(value, dict) and isinstance(value.get("error"), dict):
+        return body
+    return msgspec.json.encode(
+        {
+            "error": {
+                "message": _shown(body) or f"The endpoint answered {status} without a word.",
+                "type": "invalid_request_error",
+                "param": value.get("param") if isinstance(value, dict) else None,
+                "code": "upstream_rejected",
+            }
+        }
+    )

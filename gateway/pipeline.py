@@ -1,0 +1,165 @@
+"""A request's way, written once.
+
+    authenticate   whose key it is                              → exchange.caller
+    (read)         the body, and what routing must know of it   → exchange.call
+    route          which tiers may serve it, in order           → exchange.candidates
+    then for one candidate after the other, until an answer begins:
+      admit        a slot, and the worst case held on budgets   → exchange.attempts
+      forward      to an endpoint, up to the answer's beginning
+      relay        the answer to the client, all but its end    → exchange.usage
+      settle       on every way out                             → exchange.cost_microdollars
+    (end)          the answer's end to the client
+    observe        on every way out                             → the record
+
+Before an answer begins a failure leads to the next candidate: *fallback* where an endpoint failed, *spill-over* where
+a tier is saturated. After its first byte there is only the rest of the same answer, or an error inside it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from gateway.admit import Admission
+from gateway.authenticate import Authenticator
+from gateway.downstream import Client, Receive, Send
+from gateway.errors import (
+    BudgetExhausted,
+    GatewayError,
+    ModelNotFound,
+    TierSaturated,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
+from gateway.exchange import Clock, Exchange, Identity
+from gateway.forward import Forwarder
+from gateway.observe import Observer
+from gateway.relay import Ending, Relay
+from gateway.route import Router
+from gateway.settle import Settler
+from gateway.wire.call import Call, read_call
+from gateway.wire.headers import IDENTITY, Header, identity_value
+from gateway.wire.operations import Operation
+from tiers.routing import Candidate
+
+Headers = Sequence[Header]
+
+
+class Pipeline:
+    """Serves metered operations; one object serves every request of the process."""
+
+    def __init__(
+        self,
+        *,
+        authenticate: Authenticator,
+        route: Router,
+        admit: Admission,
+        forward: Forwarder,
+        relay: Relay,
+        settle: Settler,
+        observe: Observer,
+        clock: Clock,
+        request_ids: Callable[[], str],
+        body_bytes_max: int,
+    ) -> None:
+        self._authenticate = authenticate
+        self._route = route
+        self._admit = admit
+        self._forward = forward
+        self._relay = relay
+        self._settle = settle
+        self._observe = observe
+        self._clock = clock
+        self._request_ids = request_ids
+        self._body_bytes_max = body_bytes_max
+
+    async def serve(self, operation: Operation, headers: Headers, receive: Receive, send: Send) -> None:
+        """Serve one request from its first byte to its record."""
+        exchange = self._begin(operation)
+        client = Client(receive, send, [(b"x-request-id", exchange.request_id.encode())])
+        try:
+            await self._serve(exchange, headers, client)
+            exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
+        except GatewayError as error:
+            exchange.status = error.status
+            exchange.outcome, exchange.error = error.outcome, error.code
+            await client.send_error(error)
+        except asyncio.CancelledError:
+            exchange.outcome, exchange.error = "disconnected", "cancelled"
+            raise
+        except Exception:
+            exchange.status, exchange.outcome, exchange.error = 500, "upstream_error", GatewayError.code
+            await client.send_error(GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
+            raise
+        finally:
+            self._observe(exchange)
+
+    async def _serve(self, exchange: Exchange, headers: Headers, client: Client) -> None:
+        named = dict(headers)
+        exchange.caller = self._authenticate(named.get(b"authorization"), named.get(b"x-api-key"))
+        exchange.identity = _identity(named)
+        exchange.call = read_call(await client.body(self._body_bytes_max), exchange.operation)
+        exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
+        async with client.present():
+            ending = await self._first_good(exchange, exchange.call, headers, client)
+            await ending()
+
+    async def _first_good(self, exchange: Exchange, call: Call, headers: Headers, client: Client) -> Ending:
+        """Try the candidates in order within the first one's deadline; the first failure is the request's."""
+        total = exchange.candidates[0].tier.timeouts.total
+        failure: GatewayError | None = None
+        try:
+            async with asyncio.timeout(total):
+                for candidate in exchange.candidates:
+                    try:
+                        return await self._try(exchange, _because(candidate, failure), call, headers, client)
+                    except (TierSaturated, UpstreamFailed) as error:
+                        if exchange.responded:
+                            raise
+                        failure = failure or error
+                    except BudgetExhausted as error:
+                        # A spent budget is the answer, unless it is a fallback's: then the first failure is.
+                        failure = failure or error
+                        if failure is error:
+                            break
+        except TimeoutError as error:
+            raise UpstreamTimeout(f"The request was not answered within {total:g} seconds.") from error
+        raise (failure if failure is not None else ModelNotFound("No tier may serve this request.", param="model"))
+
+    async def _try(
+        self, exchange: Exchange, candidate: Candidate, call: Call, headers: Headers, client: Client
+    ) -> Ending:
+        """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed."""
+        attempt, claim = await self._admit(exchange, candidate)
+        flight = self._forward.depart(attempt)
+        try:
+            answer = await self._forward(exchange, attempt, flight, call, headers)
+            return await self._relay(exchange, attempt, answer, client)
+        except GatewayError as error:
+            attempt.error = error.code
+            raise
+        finally:
+            gpu_seconds = await flight.land()
+            await self._settle(exchange, attempt, claim, gpu_seconds)
+            self._admit.freed(attempt.tier)
+
+    def _begin(self, operation: Operation) -> Exchange:
+        return Exchange(
+            request_id=self._request_ids(),
+            received_at=self._clock.monotonic(),
+            received_unix=self._clock.unix(),
+            operation=operation,
+            identity=_NOBODY,
+        )
+
+
+def _because(candidate: Candidate, failure: GatewayError | None) -> Candidate:
+    """The candidate with its reason made exact: a tier that was saturated did not fail."""
+    return replace(candidate, reason="spill-over") if isinstance(failure, TierSaturated) else candidate
+
+
+def _identity(headers: Mapping[bytes, bytes]) -> Identity:
+    sent = {field: identity_value(name, headers[name]) for name, field in IDENTITY.items() if name in headers}
+    return Identity(**sent) if sent else _NOBODY
+
+
+_NOBODY = Identity()

@@ -1,0 +1,74 @@
+"""Fifth step: pass the answer on to the client, byte for byte, and read on the way what accounting needs."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from gateway.downstream import Client
+from gateway.exchange import Attempt, Clock, Exchange
+from gateway.upstream.flight import BegunAnswer
+from gateway.wire.events import EventStream
+from gateway.wire.headers import to_client
+from tiers.estimate import likely_prompt_tokens
+from tiers.usage import Usage
+
+Ending = Callable[[], Awaitable[None]]
+"""Sends what is left of an answer. It is called once the request is settled: who has the whole answer finds the
+budget up to date and the slot free."""
+
+
+class Relay:
+    """Relays answers."""
+
+    def __init__(self, *, clock: Clock) -> None:
+        self._clock = clock
+
+    async def __call__(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer, client: Client) -> Ending:
+        """Send the answer but for its end. Fills in the exchange's status and usage and the attempt's first token.
+
+        Raises:
+            UpstreamFailed: The endpoint's stream broke, reported an error or ended early.
+            UpstreamTimeout: It fell silent for longer than the tier's idle timeout.
+        """
+        exchange.status = answer.status
+        headers = [
+            *to_client(answer.headers),
+            (b"x-tiergate-tier", attempt.tier.name.encode()),
+            (b"x-tiergate-endpoint", attempt.endpoint_name.encode()),
+            (b"x-tiergate-reason", attempt.reason.encode()),
+        ]
+        if answer.events is None:
+            attempt.first_token_at = self._clock.monotonic()
+            _account(exchange, answer.usage, counted_output=likely_prompt_tokens(len(answer.body)))
+            return partial(client.send_whole, answer.status, headers, answer.body)
+        await client.start_stream(answer.status, headers)
+        exchange.responded = True
+        try:
+            last = await self._stream(attempt, answer, answer.events, client)
+        finally:
+            _account(exchange, answer.events.usage, counted_output=answer.events.counted_output())
+        return partial(client.end_stream, last)
+
+    async def _stream(self, attempt: Attempt, answer: BegunAnswer, events: EventStream, client: Client) -> bytes:
+        """Send on what comes until the endpoint has nothing more; returns the last bytes, not yet sent."""
+        piece = answer.body
+        chunk = answer.response.chunk
+        while True:
+            if piece:
+                if attempt.first_token_at is None and events.token_seen:
+                    attempt.first_token_at = self._clock.monotonic()
+                await client.send_piece(piece)
+            data = await chunk()
+            if not data:
+                return events.finish()
+            piece = events.feed(data)
+
+
+def _account(exchange: Exchange, reported: Usage | None, *, counted_output: int) -> None:
+    """The usage that was reported, zero included; where none was, the gateway's own count."""
+    exchange.usage_reported = reported is not None
+    if reported is not None:
+        exchange.usage = reported
+        return
+    generates = exchange.operation.generates
+    prompt = likely_prompt_tokens(len(exchange.call.body)) if exchange.call is not None else 0
+    exchange.usage = Usage(input=prompt, output=counted_output if generates else 0)

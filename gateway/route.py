@@ -1,0 +1,60 @@
+"""Second step: which tiers may serve the request, in which order. Adds ``exchange.candidates``."""
+
+from collections.abc import Mapping, Sequence
+
+from gateway.errors import ModelNotFound, TierNotAllowed
+from gateway.exchange import Caller, Identity
+from gateway.wire.call import Call
+from tiers.estimate import likely_prompt_tokens
+from tiers.naming import AUTO
+from tiers.routing import Candidate, Profile, UnknownModel, candidates
+from tiers.tiermap import TierMap
+
+_SHOWN_NAMES_MAX = 20
+
+
+class Router:
+    """Chooses by the tier map alone."""
+
+    def __init__(self, tier_map: TierMap) -> None:
+        self._map = tier_map
+
+    def __call__(self, call: Call, identity: Identity, caller: Caller) -> Sequence[Candidate]:
+        """The tier that the request asks for, then its fallback tiers that the caller may use.
+
+        Raises:
+            ModelNotFound: ``model`` is no name of the tier map.
+            TierNotAllowed: The caller's key may not use the tier.
+        """
+        profile = Profile(
+            model=call.model,
+            agent=identity.agent,
+            key=caller.name,
+            flow=identity.flow,
+            run=identity.run,
+            prompt_tokens=likely_prompt_tokens(len(call.body)),
+            tools=call.tools,
+            response_format=call.response_format,
+        )
+        try:
+            found = candidates(self._map, profile)
+        except UnknownModel as error:
+            names = list(self.names(caller))
+            shown = ", ".join(names[:_SHOWN_NAMES_MAX]) + (", …" if len(names) > _SHOWN_NAMES_MAX else "")
+            raise ModelNotFound(
+                f"No tier, alias or model is called {call.model!r} here. There are: {shown}.", param="model"
+            ) from error
+        if caller.tiers is None:
+            return found
+        if found[0].tier.name not in caller.tiers:
+            raise TierNotAllowed(f"The key {caller.name!r} may not use the tier {found[0].tier.name!r}.", param="model")
+        return [candidate for candidate in found if candidate.tier.name in caller.tiers]
+
+    def names(self, caller: Caller) -> Mapping[str, str]:
+        """What the caller may send as ``model`` → the tier that serves it (``auto`` → ``auto``)."""
+        allowed = {
+            name: tier.name
+            for name, (tier, _) in self._map.names.items()
+            if caller.tiers is None or tier.name in caller.tiers
+        }
+        return allowed | ({AUTO: AUTO} if self._map.routes else {})

@@ -1,0 +1,115 @@
+"""The gateway's settings, and the only place where it reads the environment and secret files."""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tiers.tiermap import SecretReference
+
+HOST = "127.0.0.1"
+PORT = 8080
+BODY_BYTES_MAX = 10 * 1024 * 1024
+"""Runpod accepts no more than 10 MB on ``/run`` (reference of its queue endpoints)."""
+DRAIN_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one gateway process is started with; ``docs/configuration.md`` lists where each comes from."""
+
+    tiers_file: Path
+    host: str = HOST
+    port: int = PORT
+    store: str | None = None
+    """Overrides the tier map's ``store``."""
+    state_directory: Path = Path(".tiergate")
+    """Where the embedded store keeps its data."""
+    body_bytes_max: int = BODY_BYTES_MAX
+    drain_seconds: float = DRAIN_SECONDS
+    """How long open answers may go on after SIGTERM."""
+
+
+class SettingsInvalid(ValueError):
+    """A setting or secret cannot be used; the message names each place and the remedy."""
+
+
+ENVIRONMENT = {
+    "TIERGATE_TIERS": "tiers_file",
+    "TIERGATE_HOST": "host",
+    "TIERGATE_PORT": "port",
+    "TIERGATE_STORE": "store",
+    "TIERGATE_STATE_DIRECTORY": "state_directory",
+    "TIERGATE_BODY_BYTES_MAX": "body_bytes_max",
+    "TIERGATE_DRAIN_SECONDS": "drain_seconds",
+}
+"""Variable → setting."""
+
+
+def read_settings(arguments: Mapping[str, object]) -> Settings:
+    """Settings from ``arguments`` (by setting's name, ``None`` is not given), else the environment, else the defaults.
+
+    Raises:
+        SettingsInvalid: A value is missing or cannot be read.
+    """
+    given: dict[str, Any] = {}
+    for variable, name in ENVIRONMENT.items():
+        value, source = arguments.get(name), f"--{name.replace('_', '-')}"
+        if value is None:
+            value, source = os.environ.get(variable), variable
+        if value is not None:
+            given[name] = _converted(name, str(value), source)
+    if "tiers_file" not in given:
+        raise SettingsInvalid("no tier map: give --tiers FILE or set TIERGATE_TIERS")
+    return Settings(**given)
+
+
+def _converted(name: str, value: str, source: str) -> object:
+    if name in {"tiers_file", "state_directory"}:
+        return Path(value)
+    if name in {"port", "body_bytes_max"}:
+        top = 65_535 if name == "port" else 2**31
+        if not value.isdigit() or not int(value) <= top:
+            raise SettingsInvalid(f"{source}: {value!r} is not a whole number from 0 to {top}")
+        return int(value)
+    if name == "drain_seconds":
+        try:
+            return float(value)
+        except ValueError as error:
+            raise SettingsInvalid(f"{source}: {value!r} is not a number of seconds") from error
+    return value
+
+
+def read_secrets(references: Iterable[SecretReference]) -> dict[SecretReference, str]:
+    """The secret behind each reference, stripped of white space at its ends.
+
+    Raises:
+        SettingsInvalid: Some cannot be read; the message names all of them, never a value.
+    """
+    secrets: dict[SecretReference, str] = {}
+    problems: list[str] = []
+    for reference in dict.fromkeys(references):
+        try:
+            value = _read(reference).strip()
+        except (KeyError, OSError, UnicodeDecodeError) as error:
+            problems.append(f"{reference}: {_why(reference, error)}")
+            continue
+        if not value or not value.isascii() or not value.isprintable():
+            problems.append(f"{reference}: is empty or holds characters that no HTTP header can carry")
+        secrets[reference] = value
+    if problems:
+        raise SettingsInvalid("secrets of the tier map cannot be read:\n  " + "\n  ".join(problems))
+    return secrets
+
+
+def _read(reference: SecretReference) -> str:
+    if reference.scheme == "env":
+        return os.environ[reference.name]
+    return Path(reference.name).read_text(encoding="utf-8")
+
+
+def _why(reference: SecretReference, error: Exception) -> str:
+    if reference.scheme == "env":
+        return f"the environment has no variable {reference.name}; set it before starting the gateway"
+    return f"the file cannot be read ({type(error).__name__}); check its path and permissions"

@@ -1,0 +1,103 @@
+"""Sixth step, on every way out: turn the attempt's reservation into what it really cost.
+
+What the endpoint never got, or refused, is released. What it may have worked on is settled, also when the client left
+or the answer broke. Where the store does not answer, or the settling itself is interrupted, the settlement is kept and
+tried again until the reservation's life is over; repeating one is safe, since the ledger books each id once.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.budget.ledger import Claim, Ledger
+from gateway.errors import StoreUnavailable
+from gateway.exchange import Attempt, Clock, Exchange
+from tiers.budgets import amount
+from tiers.estimate import likely_prompt_tokens
+from tiers.usage import Usage
+
+UNSETTLED_MAX = 100_000
+"""Settlements kept for later; beyond it the oldest are left to expire, which charges their worst case."""
+RETRY_SECONDS = 1.0
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settlement:
+    claim: Claim
+    amounts: Sequence[int] | None
+    """What to book per hold; ``None`` releases the claim."""
+    until: float
+
+
+class Settler:
+    """Settles attempts against one ledger."""
+
+    def __init__(self, *, ledger: Ledger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._unsettled: deque[_Settlement] = deque(maxlen=UNSETTLED_MAX)
+        self._woken = asyncio.Event()
+
+    @property
+    def unsettled(self) -> int:
+        """How many settlements wait for the store."""
+        return len(self._unsettled)
+
+    async def __call__(self, exchange: Exchange, attempt: Attempt, claim: Claim, gpu_seconds: float) -> None:
+        """Settle or release the attempt's claim; fills in its cost. Never raises but for cancellation."""
+        now = attempt.ended_at = self._clock.monotonic()
+        amounts = None
+        if _worked(attempt):
+            usage = exchange.usage if exchange.usage is not None else _prompt_alone(exchange)
+            exchange.usage = usage
+            attempt.gpu_seconds = gpu_seconds
+            cost = attempt.tier.price.cost(usage, gpu_seconds)
+            exchange.cost_microdollars += cost
+            amounts = [amount(hold.unit, usage, cost) for hold in claim.holds]
+        settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
+        try:
+            await self._book(settlement)
+        except (StoreUnavailable, asyncio.CancelledError) as error:
+            self._unsettled.append(settlement)
+            self._woken.set()
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
+    async def run(self) -> None:
+        """Book kept settlements as soon as the store answers again; runs until cancelled."""
+        while True:
+            await self._woken.wait()
+            await self.book_kept()
+            if self._unsettled:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                self._woken.clear()
+
+    async def book_kept(self) -> None:
+        """Book the kept settlements, oldest first, as far as the store answers; those too old are left to expire."""
+        while self._unsettled:
+            settlement = self._unsettled[0]
+            if self._clock.monotonic() < settlement.until:
+                try:
+                    await self._book(settlement)
+                except StoreUnavailable:
+                    return
+            self._unsettled.popleft()
+
+    async def _book(self, settlement: _Settlement) -> None:
+        if settlement.amounts is None:
+            await self._ledger.release(settlement.claim)
+        else:
+            await self._ledger.settle(settlement.claim, settlement.amounts)
+
+
+def _worked(attempt: Attempt) -> bool:
+    """Whether the endpoint may have worked on the attempt: it was sent there and not answered with an error."""
+    return attempt.sent_at is not None and attempt.upstream_status in {None, _OK}
+
+
+def _prompt_alone(exchange: Exchange) -> Usage:
+    """What an attempt that brought no answer is taken to have used: its prompt, by the gateway's count."""
+    return Usage(input=likely_prompt_tokens(len(exchange.call.body)) if exchange.call is not None else 0)

@@ -1,0 +1,43 @@
+"""One attempt on its way at one endpoint, and the answer that came."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from gateway.exchange import Clock
+from gateway.upstream.fleet import Station
+from gateway.upstream.transport import UpstreamResponse
+from gateway.wire.events import EventStream
+from gateway.wire.headers import Header
+from tiers.usage import Usage
+
+
+@dataclass(slots=True, kw_only=True)
+class BegunAnswer:
+    """An answer that can be relayed.
+
+    Where ``events`` is set it is a stream: ``body`` is what of it may be sent on already, the rest is still to be read
+    from ``response``. Otherwise ``body`` is the whole answer, and ``usage`` what it reports.
+    """
+
+    status: int
+    headers: Sequence[Header]
+    body: bytes
+    response: UpstreamResponse
+    usage: Usage | None = None
+    events: EventStream | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Flight:
+    """An admitted attempt at the endpoint that was chosen for it; ``started`` is the meter's token."""
+
+    station: Station
+    clock: Clock
+    started: float
+    response: UpstreamResponse | None = field(default=None)
+
+    async def land(self) -> float:
+        """Give the connection back or close it. Returns the attempt's share of the endpoint's busy seconds."""
+        if self.response is not None:
+            await self.response.aclose()
+        return self.station.meter.finish(self.started, self.clock.monotonic())

@@ -1,0 +1,59 @@
+"""What ``forward`` and ``relay`` ask of a way to an endpoint. One module per kind of transport fulfils it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Headers = Sequence[tuple[bytes, bytes]]
+"""Header names in lower case, in the order sent or received."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamRequest:
+    """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``."""
+
+    method: bytes
+    path: bytes
+    headers: Headers
+    body: bytes
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose head has arrived and whose body is still to be read.
+
+    The reader calls ``aclose`` on every way out: after the last chunk it returns the connection to its pool, earlier
+    it closes the connection, which tells the endpoint to stop generating.
+    """
+
+    status: int
+    headers: Headers
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body as it came, or ``b""`` when the body is complete.
+
+        Raises:
+            UpstreamFailed: The connection ended or broke before the body was complete, or it was not HTTP.
+            UpstreamTimeout: No byte came for the idle timeout.
+        """
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body. Raises as ``chunk``, and ``UpstreamFailed`` above ``limit`` bytes."""
+
+    async def aclose(self) -> None:
+        """Give the connection back or close it. Never raises; calling it twice is fine."""
+
+
+class Transport(Protocol):
+    """A way to one endpoint."""
+
+    async def send(self, request: UpstreamRequest) -> UpstreamResponse:
+        """Send a request and wait for the head of its answer.
+
+        Raises:
+            UpstreamUnreachable: No connection could be made within the connect timeout; nothing was sent.
+            UpstreamTimeout: No head came within the first-byte timeout.
+            UpstreamFailed: The connection broke before the head was complete, or what came was not HTTP.
+        """
+
+    async def aclose(self) -> None:
+        """Close idle connections now and the others when their answers end."""

@@ -1,0 +1,60 @@
+import pytest
+
+from tiers.budgets import Hold, amount, holds
+from tiers.tiermap import Budget, Owner
+from tiers.usage import Usage
+
+USAGE = Usage(input=30, output=12)
+
+
+def budget(kind: str, pattern: str, unit: str = "USD") -> Budget:
+    return Budget(
+        name=f"{kind}-{unit}", owner=Owner(kind=kind, pattern=pattern), unit=unit, limit=100, window_seconds=60
+    )
+
+
+def held(*budgets: Budget, agent: str = "", key: str = "demo", flow: str = "", run: str = "") -> list[tuple[str, str]]:
+    found = holds(budgets, tier="routing", agent=agent, key=key, flow=flow, run=run, usage=USAGE, microdollars=7)
+    return [(hold.budget, hold.owner) for hold in found]
+
+
+def test_each_kind_of_owner_is_asked_by_its_own_name() -> None:
+    every = [budget(kind, "*") for kind in ("tier", "agent", "key", "flow", "run", "all")]
+    assert held(*every, agent="a", key="k", flow="f", run="r") == [
+        ("tier-USD", "routing"),
+        ("agent-USD", "a"),
+        ("key-USD", "k"),
+        ("flow-USD", "f"),
+        ("run-USD", "r"),
+        ("all-USD", "*"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["agent", "flow", "run"])
+def test_who_is_not_named_has_no_budget_of_that_kind(kind: str) -> None:
+    assert held(budget(kind, "*")) == []
+
+
+def test_patterns_are_globs_in_which_case_counts() -> None:
+    assert held(budget("agent", "writer-*"), agent="writer-1") == [("agent-USD", "writer-1")]
+    assert held(budget("agent", "writer-*"), agent="Writer-1") == []
+
+
+def test_a_hold_carries_what_the_ledger_needs() -> None:
+    [hold] = holds(
+        [budget("tier", "routing", "tokens")],
+        tier="routing",
+        agent="",
+        key="",
+        flow="",
+        run="",
+        usage=USAGE,
+        microdollars=7,
+    )
+    assert hold == Hold(budget="tier-tokens", owner="routing", unit="tokens", limit=100, window_seconds=60, amount=42)
+
+
+@pytest.mark.parametrize(("unit", "expected"), [("USD", 7), ("tokens", 42), ("requests", 1)])
+def test_amounts_follow_the_unit(unit: str, expected: int) -> None:
+    """Money in microdollars, tokens in and out together, one request."""
+    assert amount(unit, USAGE, 7) == expected

@@ -1,0 +1,74 @@
+import pytest
+
+from tests.tiers.samples import changed, problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "field", "message"),
+    [
+        ("    gpu: A100 80GB\n", "", (15, 3), "tiers.reasoning", "the tier has no price"),
+        (
+            "price: {input: 0.15, output: 0.60}",
+            "price: {input: 0.15, output: 0.60}\n    gpu: L4",
+            (24, 5),
+            "tiers.external.price",
+            "two prices",
+        ),
+        ("output: 1000", "output: 2001", (26, 5), "tiers.external.output", "longer than the context of 2000"),
+        ('owner: {agent: "*"}', "owner: {}", (35, 23), "budgets[1].owner", "exactly one kind of owner"),
+        (
+            'owner: {agent: "*"}',
+            'owner: {agent: "*", run: "*"}',
+            (35, 23),
+            "budgets[1].owner",
+            "exactly one kind of owner",
+        ),
+        (", key: env:TIERGATE_DEMO_KEY", "", (37, 5), "keys[0]", "neither key nor hash"),
+        (
+            "key: env:TIERGATE_DEMO_KEY",
+            f"key: env:TIERGATE_DEMO_KEY, hash: {'a' * 64}",
+            (37, 5),
+            "keys[0]",
+            "both key and hash",
+        ),
+    ],
+)
+def test_fields_that_contradict_each_other(
+    old: str, new: str, place: tuple[int, int], field: str, message: str
+) -> None:
+    [problem] = problems(changed(old, new))
+    assert ((problem.line, problem.column), problem.field) == (place, field)
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("key: env:SAME", "key: env:SAME"),
+        (f"hash: {'a' * 64}", f"hash: sha256:{'A' * 64}"),
+    ],
+)
+def test_two_keys_with_one_secret_could_not_be_told_apart(first: str, second: str) -> None:
+    text = changed("{name: demo, key: env:TIERGATE_DEMO_KEY}", f"{{name: one, {first}}}\n  - {{name: two, {second}}}")
+    [problem] = problems(text)
+    assert problem.field.startswith("keys[1].")
+    assert problem.message == 'the same secret as that of "one"'
+
+
+def test_keys_with_other_secrets_are_fine() -> None:
+    text = changed("{name: demo,", "{name: more, key: file:/run/key}\n  - {name: demo,")
+    assert problems(text) == ()
+
+
+def test_a_map_without_keys_is_refused_since_every_call_would_be() -> None:
+    [problem] = problems(changed("keys:\n  - {name: demo, key: env:TIERGATE_DEMO_KEY}\n", ""))
+    assert (problem.field, problem.message) == ("keys", "is missing")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("  external:\n", "  other: 3\n  external:\n"), ("key: env:TIERGATE_DEMO_KEY", "key: 3")],
+)
+def test_what_has_another_shape_is_left_to_the_schema(old: str, new: str) -> None:
+    [problem] = problems(changed(old, new))
+    assert problem.message.startswith("must be")

@@ -1,0 +1,61 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.tiers.samples import tier
+from tiers.estimate import likely_prompt_tokens, likely_tokens, worst_case, worst_cost
+from tiers.price import GpuPrice, TokenPrice
+from tiers.tiermap import Timeouts
+from tiers.usage import Usage
+
+
+@pytest.mark.parametrize(("size", "tokens"), [(0, 0), (1, 1), (4, 1), (5, 2), (4000, 1000)])
+def test_four_bytes_are_likely_a_token(size: int, tokens: int) -> None:
+    assert likely_prompt_tokens(size) == likely_tokens(size) == tokens
+
+
+@pytest.mark.parametrize(
+    ("max_output", "choices", "generates", "expected"),
+    [
+        (None, 1, True, 100),
+        (0, 1, True, 100),
+        (50, 1, True, 50),
+        (5000, 1, True, 1000),
+        (-1, 1, True, 1000),
+        (50, 3, True, 150),
+        (50, 3, False, 0),
+    ],
+)
+def test_an_answer_is_bounded_by_the_caller_the_tier_and_the_context(
+    max_output: int | None, choices: int, generates: bool, expected: int
+) -> None:
+    usage = worst_case(
+        tier(context=1000, output=100),
+        prompt_bytes=10,
+        max_output=max_output,
+        choices=choices,
+        generates=generates,
+    )
+    assert usage == Usage(input=10, output=expected)
+
+
+def test_no_prompt_is_longer_than_the_context() -> None:
+    assert worst_case(tier(context=1000), prompt_bytes=10**6, max_output=1).input == 1000
+
+
+@given(text=st.text(max_size=50), answer=st.integers(min_value=1, max_value=2000))
+def test_the_worst_case_covers_a_tokenizer_that_spends_a_token_on_every_byte(text: str, answer: int) -> None:
+    used = len(text.encode())
+    usage = worst_case(tier(context=1000), prompt_bytes=used, max_output=answer)
+    assert usage.input >= used
+    assert usage.output >= min(answer, 1000)
+
+
+def test_by_gpu_time_a_request_costs_at_most_one_worker_for_its_deadline() -> None:
+    priced = tier(price=GpuPrice(microdollars_per_second=620), gpu_count=2, timeouts=Timeouts(total=300))
+    assert worst_cost(priced, Usage(input=10**6)) == 620 * 300
+
+
+def test_by_token_a_request_costs_its_worst_usage() -> None:
+    priced = tier(price=TokenPrice(input_microdollars=150_000, output_microdollars=600_000))
+    assert worst_cost(priced, Usage(input=1_000_000, output=1_000_000)) == 750_000

@@ -1,0 +1,50 @@
+import pytest
+
+from tests.tiers.samples import changed, line_of, problems
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "message"),
+    [
+        ("fallback: [reasoning]", "fallback: [rezoning]", "tiers.routing.fallback[0]", 'tier is called "rezo'),
+        ('"classifier-*"]}, tier: routing', '"classifier-*"]}, tier: rooting', "routes[0].tier", "rooting"),
+        ("{tier: reasoning}", "{tier: rezoning}", "budgets[0].owner.tier", "no tier is called"),
+        ("{tier: reasoning}", '{tier: "x-*"}', "budgets[0].owner.tier", "no tier is called"),
+        ('{agent: "*"}', "{key: deno}", "budgets[1].owner.key", 'no key is called "deno"'),
+        ('{agent: ["router", "classifier-*"]}', "{key: deno}", "routes[0].when.key", "no key is called"),
+        (
+            '{agent: ["router", "classifier-*"]}',
+            "{key: [demo, deno]}",
+            "routes[0].when.key[1]",
+            "no key is called",
+        ),
+        ("name: demo,", "name: demo, tiers: [rooting],", "keys[0].tiers[0]", "no tier is called"),
+        ("fallback: [reasoning]", "fallback: [routing]", "tiers.routing.fallback[0]", "falls back to itself"),
+        (
+            "fallback: [reasoning]",
+            "fallback: [reasoning, reasoning]",
+            "tiers.routing.fallback[1]",
+            "is there twice",
+        ),
+    ],
+)
+def test_a_name_that_leads_nowhere(old: str, new: str, field: str, message: str) -> None:
+    text = changed(old, new)
+    [problem] = problems(text)
+    assert (problem.field, problem.line) == (field, line_of(text, new))
+    assert message in problem.message
+
+
+def test_a_dangling_name_says_what_was_probably_meant() -> None:
+    [problem] = problems(changed("fallback: [reasoning]", "fallback: [resoning]"))
+    assert problem.remedy == 'use one of: routing, reasoning, external; did you mean "reasoning"?'
+
+
+@pytest.mark.parametrize("owner", ['{tier: "r*"}', "{key: demo}", '{run: "*"}', "{flow: any}", '{all: "*"}'])
+def test_budgets_may_name_patterns_and_what_the_map_cannot_know(owner: str) -> None:
+    assert problems(changed("{tier: reasoning}", owner)) == ()
+
+
+def test_a_fallback_of_another_shape_is_left_to_the_schema() -> None:
+    [problem] = problems(changed("fallback: [reasoning]", "fallback: reasoning"))
+    assert problem.message == "must be a list"

@@ -1,0 +1,65 @@
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from tests.tiers.samples import WHOLE, changed
+from tiers import schema
+from tiers.gpus import catalogue
+from tiers.load import load
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "tiers"
+
+
+def _errors(text: str) -> list[Any]:
+    return list(Draft202012Validator(schema.json_schema()).iter_errors(yaml.safe_load(text)))
+
+
+def test_the_file_for_editors_is_what_the_code_says() -> None:
+    """After a change of the form, write tiers.schema.text() into tiers/tiers.schema.json."""
+    assert files("tiers").joinpath("tiers.schema.json").read_text(encoding="utf-8") == schema.text()
+
+
+def test_it_is_a_valid_schema_that_stands_alone() -> None:
+    found = schema.json_schema()
+    Draft202012Validator.check_schema(found)
+    assert found["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert "$id" not in found
+    assert found["$defs"]["TierDocument"]["properties"]["gpu"]["examples"] == list(catalogue())
+
+
+@pytest.mark.parametrize("name", ["local.yaml", "runpod.yaml"])
+def test_the_shipped_maps_are_valid(name: str) -> None:
+    text = (EXAMPLES / name).read_text(encoding="utf-8")
+    assert _errors(text) == []
+    assert load(text, file=name).routes[-1].name == "default"
+
+
+def test_every_shipped_map_is_tested() -> None:
+    assert sorted(path.name for path in EXAMPLES.glob("*.yaml")) == ["local.yaml", "runpod.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("slots: 24", "slots: 0"),
+        ("slots: 24", "slotz: 24"),
+        ("wait: 30s", "wait: 30"),
+        ("50 USD", "$50"),
+        ("key: env:TIERGATE_DEMO_KEY", "key: literal"),
+        (", key: env:TIERGATE_DEMO_KEY", ""),
+        ('{agent: "*"}', '{agent: "*", run: "*"}'),
+        ('">12000"', '"12000"'),
+        ("http://127.0.0.1:9100/v1", "ftp://127.0.0.1:9100/v1"),
+        ("store: embedded", "store: memory"),
+    ],
+)
+def test_an_editor_sees_what_load_would_refuse(old: str, new: str) -> None:
+    assert _errors(changed(old, new))
+
+
+def test_an_editor_accepts_a_whole_map() -> None:
+    assert _errors(WHOLE) == []

@@ -1,0 +1,85 @@
+"""Addresses and references to secrets as operators write them → checked values.
+
+No text that is refused here is repeated: a key may have been pasted where only its reference belongs.
+"""
+
+import re
+from urllib.parse import SplitResult, urlsplit
+
+from tiers.problems import Refused
+from tiers.tiermap import SecretReference
+
+EMBEDDED = "embedded"
+"""The store that the gateway starts and stops itself."""
+
+_ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
+_HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
+_HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", re.ASCII)
+_URL_CHARACTERS = re.compile(r"[!-~]+", re.ASCII)
+
+
+def endpoint_url(text: str) -> str:
+    """An endpoint's base URL: http or https, a host, perhaps a port and a path; loses its trailing slash."""
+    remedy = "write the URL up to and including /v1, such as http://127.0.0.1:9100/v1"
+    parts = _split(text, remedy)
+    if parts.scheme not in {"http", "https"}:
+        raise Refused("the URL is neither http nor https", remedy)
+    if "@" in parts.netloc:
+        raise Refused("the URL holds a user name or password", "take it out; put a key into api_key: env:NAME")
+    if "?" in text or "#" in text:
+        raise Refused("the URL holds a query or fragment", "end it with its path; put a key into api_key: env:NAME")
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise Refused("the URL names no valid host", remedy)
+    return text.rstrip("/")
+
+
+def store_url(text: str) -> str:
+    """``embedded``, or the address of a Redis or Valkey: ``redis://``, ``rediss://`` or ``unix://``."""
+    if text == EMBEDDED:
+        return text
+    remedy = "write embedded, redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket"
+    parts = _split(text, remedy)
+    if parts.scheme not in {"redis", "rediss", "unix"}:
+        raise Refused("the store is neither embedded nor a redis, rediss or unix URL", remedy)
+    if parts.scheme == "unix" and not parts.path.strip("/"):
+        raise Refused("the store's URL names no socket", remedy)
+    if parts.scheme != "unix" and not _HOST.fullmatch(parts.hostname or ""):
+        raise Refused("the store's URL names no valid host", remedy)
+    return text
+
+
+def secret_reference(text: str) -> SecretReference:
+    """``env:NAME`` or ``file:PATH``."""
+    scheme, _, name = text.partition(":")
+    if scheme == "env" and _ENVIRONMENT_NAME.fullmatch(name):
+        return SecretReference("env", name)
+    if scheme == "file" and name.strip() and name.isprintable():
+        return SecretReference("file", name)
+    raise Refused(
+        "must say where the secret is, not the secret itself",
+        "put the secret into an environment variable or a file and write env:NAME or file:PATH",
+    )
+
+
+def key_hash(text: str) -> str:
+    """A key's SHA-256: 64 hexadecimal digits, with or without ``sha256:`` → the digits in lower case."""
+    found = _HASH.fullmatch(text)
+    if not found:
+        raise Refused(
+            "must be a SHA-256 in hexadecimal",
+            'write sha256: and 64 hexadecimal digits: printf %s "$KEY" | sha256sum prints them',
+        )
+    return found[1].lower()
+
+
+def _split(text: str, remedy: str) -> SplitResult:
+    if not _URL_CHARACTERS.fullmatch(text):
+        raise Refused("the URL holds spaces or characters beyond ASCII", remedy)
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        raise Refused("the URL's host or port is not valid", remedy) from None
+    if parts.port == 0:
+        raise Refused("port 0 is no port to connect to", remedy)
+    return parts

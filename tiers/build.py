@@ -1,0 +1,108 @@
+"""The validated document → the ``TierMap`` that everything else works with."""
+
+from types import MappingProxyType
+
+from tiers.consistency import OWNER_KINDS
+from tiers.document import (
+    BudgetDocument,
+    ConditionsDocument,
+    EndpointDocument,
+    OwnerDocument,
+    TierDocument,
+    TierMapDocument,
+)
+from tiers.naming import names
+from tiers.price import GpuPrice, Price, TokenPrice
+from tiers.tiermap import (
+    Budget,
+    Conditions,
+    Endpoint,
+    Key,
+    Owner,
+    Queue,
+    Route,
+    Tier,
+    TierMap,
+    Timeouts,
+)
+
+OUTPUT_DEFAULT = 4096
+"""Tokens that an answer may have when neither the caller nor the tier sets a bound."""
+
+
+def tier_map(document: TierMapDocument) -> TierMap:
+    """The tier map of a document that ``tiers.load`` found no problem in.
+
+    Raises:
+        ValueError: It was not checked: a tier has no price.
+    """
+    tiers = MappingProxyType({name: _tier(name, tier) for name, tier in document.tiers.items()})
+    return TierMap(
+        store=document.store,
+        tiers=tiers,
+        routes=tuple(Route(name=route.name, when=conditions(route.when), tier=route.tier) for route in document.routes),
+        budgets=tuple(_budget(budget) for budget in document.budgets),
+        keys=tuple(
+            Key(
+                name=key.name,
+                secret=key.key,
+                hash=key.hash,
+                tiers=None if key.tiers is None else tuple(key.tiers),
+            )
+            for key in document.keys
+        ),
+        names=names(tiers),
+    )
+
+
+def conditions(when: ConditionsDocument) -> Conditions:
+    """A route's conditions; what the document leaves out is not asked."""
+    return Conditions(
+        agent=when.agent or (),
+        key=when.key or (),
+        flow=when.flow or (),
+        run=when.run or (),
+        prompt_tokens=when.prompt_tokens,
+        tools=when.tools,
+        response_format=when.response_format or (),
+    )
+
+
+def _tier(name: str, tier: TierDocument) -> Tier:
+    return Tier(
+        name=name,
+        model=tier.model,
+        aliases=tuple(tier.aliases),
+        price=_price(tier),
+        gpu=tier.gpu,
+        gpu_count=tier.gpu_count,
+        endpoints=tuple(_endpoint(name, index, endpoint) for index, endpoint in enumerate(tier.endpoints)),
+        context=tier.context,
+        output=tier.output or min(OUTPUT_DEFAULT, tier.context),
+        slots=tier.slots,
+        queue=Queue(length=tier.queue.length, wait_seconds=tier.queue.wait),
+        timeouts=Timeouts(**tier.timeouts.model_dump()),
+        fallback=tuple(tier.fallback),
+    )
+
+
+def _price(tier: TierDocument) -> Price:
+    if tier.gpu is not None:
+        return GpuPrice(microdollars_per_second=tier.gpu.microdollars_per_second * tier.gpu_count)
+    if tier.price is not None:
+        return TokenPrice(input_microdollars=tier.price.input, output_microdollars=tier.price.output)
+    raise ValueError("a tier without a price")
+
+
+def _endpoint(tier: str, index: int, endpoint: EndpointDocument) -> Endpoint:
+    return Endpoint(name=f"{tier}/{index}", url=endpoint.url, api_key=endpoint.api_key)
+
+
+def _budget(budget: BudgetDocument) -> Budget:
+    unit, limit = budget.limit
+    return Budget(name=budget.name, owner=_owner(budget.owner), unit=unit, limit=limit, window_seconds=budget.window)
+
+
+def _owner(owner: OwnerDocument) -> Owner:
+    [(kind, pattern)] = [(kind, getattr(owner, kind)) for kind in OWNER_KINDS if getattr(owner, kind) is not None]
+    return Owner(kind=kind, pattern=pattern)

@@ -1,0 +1,267 @@
+"""The form of ``tiers.yaml``: what operators write, field by field.
+
+These models check single values and turn them into the domain's (durations into seconds, amounts into
+integers). What several fields must agree on is in ``tiers.consistency``, ``tiers.references``,
+``tiers.reachability`` and ``tiers.fit``. ``tiers.schema`` makes the JSON Schema for editors from here, so
+descriptions speak to operators.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from tiers.fields import (
+    Comparing,
+    Duration,
+    GpuName,
+    KeyHash,
+    Limit,
+    ModelName,
+    Parameters,
+    Patterns,
+    PositiveDuration,
+    Price,
+    ResponseFormats,
+    SecretName,
+    Store,
+    Url,
+    Window,
+)
+
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class EndpointDocument(_Form):
+    """One address that serves a tier."""
+
+    url: Url = Field(
+        description="Base URL of an OpenAI-compatible server, up to and including `/v1`.",
+        examples=["http://127.0.0.1:9100/v1", "https://api.runpod.ai/v2/<endpoint id>/openai/v1"],
+    )
+    api_key: SecretName | None = Field(
+        default=None,
+        description="Where the endpoint's key is to be read: `env:NAME` or `file:PATH`; none if left out.",
+        examples=["env:RUNPOD_API_KEY", "file:/run/secrets/runpod"],
+    )
+
+
+class QueueDocument(_Form):
+    """How many requests may wait for a slot in one gateway process, and for how long."""
+
+    length: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=100, description="Requests that may wait; one more is refused at once.", examples=[200]
+    )
+    wait: Duration = Field(
+        default=30.0, description="The longest wait; after it the request is refused.", examples=["30s"]
+    )
+
+
+class TimeoutsDocument(_Form):
+    """How long the gateway waits for an endpoint."""
+
+    connect: PositiveDuration = Field(default=5.0, description="For a connection (TCP and TLS).", examples=["5s"])
+    first_byte: PositiveDuration = Field(
+        default=600.0, description="From sending a request to the first byte of its answer.", examples=["10m"]
+    )
+    idle: PositiveDuration = Field(default=60.0, description="Between two pieces of an answer.", examples=["60s"])
+    total: PositiveDuration = Field(
+        default=600.0,
+        description="For a whole request, all attempts included. A request reserves this much GPU time.",
+        examples=["10m"],
+    )
+
+
+class PriceDocument(_Form):
+    """A price per token, for a tier that is not paid by GPU time."""
+
+    input: Price = Field(description="US dollars per million tokens of prompt.", examples=[0.15])
+    output: Price = Field(description="US dollars per million tokens of answer.", examples=[0.60])
+
+
+class ModelDocument(_Form):
+    """A model and the GPU that it runs on: what decides whether it fits."""
+
+    model: ModelName = Field(
+        description="The name under which the endpoints serve the model; sent to them as `model`.",
+        examples=["meta-llama/Llama-3.1-8B-Instruct"],
+    )
+    gpu: GpuName | None = Field(
+        default=None,
+        description="The GPU of its workers; gives price and memory. Either this or `price`.",
+        examples=["RTX 4090"],
+    )
+    gpu_count: Annotated[int, Field(ge=1, le=64)] = Field(default=1, description="GPUs in one worker.", examples=[2])
+    parameters: Parameters | None = Field(
+        default=None,
+        description="The model's size, to check that it fits its GPU; only if its name does not tell.",
+        examples=["8B", "8x7B", "135M"],
+    )
+    weights: Literal["16bit", "8bit", "4bit"] | None = Field(
+        default=None,
+        description="How its weights are stored, to check that it fits; only if its name does not tell.",
+        examples=["4bit"],
+    )
+
+
+class TierDocument(ModelDocument):
+    """A named class of service: one model, one GPU class or token price, one promise."""
+
+    aliases: list[ModelName] = Field(
+        default=[], description="Other names that callers may use for this tier.", examples=[["gpt-4.1-mini"]]
+    )
+    price: PriceDocument | None = Field(
+        default=None,
+        description="Price per million tokens, for a tier without `gpu`.",
+        examples=[{"input": 0.15, "output": 0.60}],
+    )
+    endpoints: Annotated[list[EndpointDocument], Field(min_length=1)] = Field(
+        description="The addresses that serve this tier.", examples=[[{"url": "http://127.0.0.1:9100/v1"}]]
+    )
+    context: Tokens = Field(
+        description="Tokens of prompt and answer together, as the endpoints are configured.", examples=[16384]
+    )
+    output: Tokens | None = Field(
+        default=None,
+        description="Tokens of an answer when the caller sets no limit; 4096, or `context` if less.",
+        examples=[1024],
+    )
+    slots: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        description="Requests at once, over all endpoints and gateway processes.", examples=[24]
+    )
+    queue: QueueDocument = Field(
+        default=QueueDocument(),
+        description="How many requests may wait for a slot, and how long.",
+        examples=[{"length": 200, "wait": "30s"}],
+    )
+    timeouts: TimeoutsDocument = Field(
+        default=TimeoutsDocument(),
+        description="How long the gateway waits for the endpoints.",
+        examples=[{"total": "5m"}],
+    )
+    fallback: list[Text] = Field(
+        default=[],
+        description="Tiers to try, in this order, when this one fails before its first byte.",
+        examples=[["reasoning"]],
+    )
+
+
+class ConditionsDocument(_Form):
+    """What a route asks of a request; all that is set must hold. Texts are shell globs: one must match."""
+
+    agent: Patterns | None = Field(default=None, description="The agent's name.", examples=[["router", "writer-*"]])
+    key: Patterns | None = Field(default=None, description="The name of the caller's key.", examples=["demo"])
+    flow: Patterns | None = Field(default=None, description="The Flow's name.", examples=["research"])
+    run: Patterns | None = Field(default=None, description="The id of the Flow's run.", examples=["nightly-*"])
+    prompt_tokens: Comparing | None = Field(
+        default=None, description="The prompt's likely size in tokens.", examples=[">12000"]
+    )
+    tools: bool | None = Field(default=None, description="Whether the request offers tools.", examples=[True])
+    response_format: ResponseFormats | None = Field(
+        default=None,
+        description="The answer's form: `text`, `json_object` or `json_schema`.",
+        examples=["json_schema"],
+    )
+
+
+class RouteDocument(_Form):
+    """One line of the routes for model `auto`: the first whose conditions hold names the tier."""
+
+    name: Text = Field(description="What answers and records call this route.", examples=["long prompts"])
+    when: ConditionsDocument = Field(
+        default=ConditionsDocument(),
+        description="The conditions; the last route has none.",
+        examples=[{"agent": ["router", "classifier-*"]}],
+    )
+    tier: Text = Field(description="The tier to use.", examples=["routing"])
+
+
+class OwnerDocument(_Form):
+    """Who a budget belongs to: exactly one kind. Each name that its shell glob matches has a balance."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    tier: Text | None = Field(default=None, description="Tiers.", examples=["reasoning"])
+    agent: Text | None = Field(default=None, description="Agents, by name.", examples=["*"])
+    key: Text | None = Field(default=None, description="Keys, by name.", examples=["demo"])
+    flow: Text | None = Field(default=None, description="Flows, by name.", examples=["research"])
+    run: Text | None = Field(default=None, description="Runs of Flows, by id.", examples=["*"])
+    all: Literal["*"] | None = Field(default=None, description="Everything, in one balance.", examples=["*"])
+
+
+class BudgetDocument(_Form):
+    """What an owner may spend per window."""
+
+    name: Text = Field(description="What errors and records call this budget.", examples=["reasoning-daily"])
+    owner: OwnerDocument = Field(description="Who it belongs to.", examples=[{"tier": "reasoning"}])
+    limit: Limit = Field(
+        description="How much: US dollars, tokens (in and out) or requests.",
+        examples=["50 USD", "2M tokens", "500k tokens", "100 requests"],
+    )
+    window: Window = Field(
+        description="Per how long; windows start at multiples of it since 1970 in UTC. 1mo is 30 days.",
+        examples=["1h", "1d", "1mo"],
+    )
+
+
+class KeyDocument(_Form):
+    """One key that callers may use: either where to read it, or its hash."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["key"]}, {"required": ["hash"]}]})
+
+    name: Text = Field(description="What budgets, routes and records call this key.", examples=["demo"])
+    key: SecretName | None = Field(
+        default=None,
+        description="Where the key is to be read at start: `env:NAME` or `file:PATH`.",
+        examples=["env:TIERGATE_DEMO_KEY"],
+    )
+    hash: KeyHash | None = Field(
+        default=None,
+        description="The key's SHA-256 in hexadecimal.",
+        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
+    tiers: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="The tiers it may use; all if left out.", examples=[["routing"]]
+    )
+
+
+class TierMapDocument(_Form):
+    """All tiers, their endpoints, routes, budgets and keys."""
+
+    version: Literal[1] = Field(description="The version of this form.", examples=[1])
+    store: Store = Field(
+        default="embedded",
+        description="Where balances and slots are kept: `embedded` or a Redis or Valkey URL.",
+        examples=["embedded", "redis://127.0.0.1:6379/0", "rediss://store:6380/0"],
+    )
+    tiers: Annotated[dict[str, TierDocument], Field(min_length=1)] = Field(
+        description="The tiers by name; callers may send the name as `model`.",
+        examples=[
+            {
+                "routing": {
+                    "model": "meta-llama/Llama-3.1-8B-Instruct",
+                    "gpu": "RTX 4090",
+                    "endpoints": [{"url": "http://127.0.0.1:9100/v1"}],
+                    "context": 16384,
+                    "slots": 24,
+                }
+            }
+        ],
+    )
+    routes: list[RouteDocument] = Field(
+        default=[],
+        description="For model `auto`: the first match wins, the last has no condition.",
+        examples=[[{"name": "default", "tier": "routing"}]],
+    )
+    budgets: list[BudgetDocument] = Field(
+        default=[],
+        description="What owners may spend per window. A request counts in every budget that concerns it.",
+        examples=[[{"name": "daily", "owner": {"all": "*"}, "limit": "50 USD", "window": "1d"}]],
+    )
+    keys: Annotated[list[KeyDocument], Field(min_length=1)] = Field(
+        description="Who may call.", examples=[[{"name": "demo", "key": "env:TIERGATE_DEMO_KEY"}]]
+    )

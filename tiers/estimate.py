@@ -1,0 +1,50 @@
+"""What a request may take at most, and what its prompt likely takes: both known before the call.
+
+Routing wants a likely figure, budgets want an upper bound: a reservation that covers the worst case can be
+settled without overdrawing.
+"""
+
+from tiers.tiermap import Tier
+from tiers.usage import Usage
+
+BYTES_PER_TOKEN = 4
+"""Typical of English text and code with the vocabularies of current models."""
+
+
+def likely_tokens(text_bytes: int) -> int:
+    """The likely number of tokens in a text of so many bytes, rounded up."""
+    return -(-text_bytes // BYTES_PER_TOKEN)
+
+
+def likely_prompt_tokens(prompt_bytes: int) -> int:
+    """The likely size of a prompt, from the size of the request's body. It chooses routes; it is no bound."""
+    return likely_tokens(prompt_bytes)
+
+
+def worst_case(
+    tier: Tier, *, prompt_bytes: int, max_output: int | None, choices: int = 1, generates: bool = True
+) -> Usage:
+    """The most tokens that a request can use on this tier.
+
+    Current models cut text into tokens of at least one byte each, so a prompt has no more tokens than bytes;
+    and none is longer than the context.
+
+    Args:
+        tier: Where the request would run.
+        prompt_bytes: The size of the request's body; its JSON takes more than a chat template adds.
+        max_output: The caller's bound on each answer. ``None`` or 0 is none: then it is ``tier.output``. Some
+            engines read a negative one as "without end", so it counts as the whole context.
+        choices: How many answers the caller asks for (``n``).
+        generates: Whether the operation generates at all; embeddings and the like do not.
+    """
+    bound = max_output or tier.output
+    output = tier.context if bound < 0 else min(bound, tier.context)
+    return Usage(input=min(prompt_bytes, tier.context), output=output * choices if generates else 0)
+
+
+def worst_cost(tier: Tier, usage: Usage) -> int:
+    """The most microdollars that a request with this worst-case usage can cost on this tier.
+
+    By GPU time a request can keep one worker busy for its whole deadline and no longer.
+    """
+    return tier.price.cost(usage, tier.timeouts.total)

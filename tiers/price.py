@@ -1,0 +1,46 @@
+"""What a tier costs, in integers: microdollars (a millionth of a US dollar) and tokens.
+
+A tier has exactly one price: by GPU time, where a request pays its share of the seconds it kept the GPU busy,
+or per million tokens. Costs round up, once per attempt: the ledger never knows less than was spent.
+"""
+
+from dataclasses import dataclass
+
+from tiers.usage import Usage
+
+MICRODOLLARS_PER_DOLLAR = 1_000_000
+TOKENS_PER_PRICE_UNIT = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GpuPrice:
+    """Microdollars per second of one billed worker of the tier, all its GPUs together."""
+
+    microdollars_per_second: int
+
+    def cost(self, usage: Usage, gpu_seconds: float) -> int:
+        """Microdollars for a share of ``gpu_seconds``, rounded up; ``usage`` does not matter here."""
+        del usage
+        return _ceil(gpu_seconds * self.microdollars_per_second)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPrice:
+    """Microdollars per million tokens in and out."""
+
+    input_microdollars: int
+    output_microdollars: int
+
+    def cost(self, usage: Usage, gpu_seconds: float) -> int:
+        """Microdollars for the tokens used, rounded up; ``gpu_seconds`` does not matter here."""
+        del gpu_seconds
+        total = usage.input * self.input_microdollars + usage.output * self.output_microdollars
+        return -(-total // TOKENS_PER_PRICE_UNIT)
+
+
+Price = GpuPrice | TokenPrice
+
+
+def _ceil(value: float) -> int:
+    whole = int(value)
+    return whole if whole == value else whole + 1

@@ -1,0 +1,46 @@
+"""Names that point at other parts of the tier map: each must lead somewhere."""
+
+from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tiers.paths import ANY, Path, select
+from tiers.problems import Finding, choices, quoted
+
+_TIER_NAMES = (("tiers", ANY, "fallback", ANY), ("routes", ANY, "tier"), ("keys", ANY, "tiers", ANY))
+_TIER_GLOBS = (("budgets", ANY, "owner", "tier"),)
+_KEY_GLOBS = (
+    ("budgets", ANY, "owner", "key"),
+    ("routes", ANY, "when", "key"),
+    ("routes", ANY, "when", "key", ANY),
+)
+
+
+def findings(data: object) -> Iterator[Finding]:
+    """Every reference that leads nowhere, and every tier that falls back to itself or twice to the same."""
+    tiers = [str(path[-1]) for path, _ in select(data, "tiers", ANY)]
+    keys = [name for _, name in select(data, "keys", ANY, "name") if isinstance(name, str)]
+    for path, name in _texts(data, _TIER_NAMES):
+        if name not in tiers:
+            yield Finding(path=path, message=f"no tier is called {quoted(name)}", remedy=choices(name, tiers))
+    for kind, patterns, known in (("tier", _TIER_GLOBS, tiers), ("key", _KEY_GLOBS, keys)):
+        for path, glob in _texts(data, patterns):
+            if not any(fnmatchcase(name, glob) for name in known):
+                yield Finding(path=path, message=f"no {kind} is called {quoted(glob)}", remedy=choices(glob, known))
+    yield from _fallbacks(data)
+
+
+def _fallbacks(data: object) -> Iterator[Finding]:
+    for path, fallback in select(data, "tiers", ANY, "fallback"):
+        if not isinstance(fallback, list):
+            continue
+        for index, name in enumerate(fallback):
+            if name == path[1]:
+                yield Finding(path=(*path, index), message="the tier falls back to itself", remedy="take it out")
+            elif name in fallback[:index]:
+                yield Finding(path=(*path, index), message=f"{quoted(str(name))} is there twice", remedy="keep one")
+
+
+def _texts(data: object, patterns: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Path, str]]:
+    for pattern in patterns:
+        yield from ((path, value) for path, value in select(data, *pattern) if isinstance(value, str))

@@ -1,0 +1,180 @@
+"""The tier map: every tier, its endpoints, the routes, budgets and keys, as frozen values.
+
+This is what the rest of Tiergate works with. The YAML that operators write is described in
+``tiers.document``; ``tiers.load`` turns its text into a ``TierMap`` or into a list of every problem in it.
+Durations are seconds, sizes tokens, money microdollars.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from tiers.gpus import Gpu
+from tiers.price import Price
+
+
+@dataclass(frozen=True, slots=True)
+class SecretReference:
+    """Where a secret is to be read, never the secret: ``env:NAME`` or ``file:PATH``."""
+
+    scheme: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One address that serves a tier. ``name`` is unique in the tier map and safe as a metric label."""
+
+    name: str
+    url: str
+    """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash."""
+    api_key: SecretReference | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queue:
+    """How many requests may wait for a slot in one gateway process, and for how long."""
+
+    length: int = 100
+    wait_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """How long the gateway waits for an endpoint, in seconds."""
+
+    connect: float = 5.0
+    """For a connection (TCP and TLS)."""
+    first_byte: float = 600.0
+    """From sending a request to the first byte of its answer."""
+    idle: float = 60.0
+    """Between two pieces of an answer."""
+    total: float = 600.0
+    """For a whole request, all attempts included; reservations live as long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """A named class of service: one model, one price, one promise."""
+
+    name: str
+    model: str
+    """The name under which the endpoints serve it; sent as ``model``."""
+    aliases: tuple[str, ...] = ()
+    price: Price
+    gpu: Gpu | None = None
+    gpu_count: int = 1
+    endpoints: tuple[Endpoint, ...]
+    context: int
+    """Tokens of prompt and answer together."""
+    output: int
+    """Tokens that an answer may have when the caller sets no limit; at most ``context``."""
+    slots: int
+    """Requests at once, over all endpoints and gateway processes."""
+    queue: Queue = Queue()
+    timeouts: Timeouts = Timeouts()
+    fallback: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A bound on a whole number, such as ``>12000``; ``operator`` is one of ``<``, ``<=``, ``>``, ``>=``."""
+
+    operator: str
+    value: int
+
+    def holds(self, number: int) -> bool:
+        """Whether ``number`` satisfies the bound."""
+        match self.operator:
+            case "<":
+                return number < self.value
+            case "<=":
+                return number <= self.value
+            case ">":
+                return number > self.value
+            case _:
+                return number >= self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conditions:
+    """What a route asks of a request; every condition that is set must hold.
+
+    Text conditions are shell globs, case-sensitive, any of which may match; an empty text (no agent was
+    named) matches none of them, ``*`` included.
+    """
+
+    agent: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
+    flow: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    prompt_tokens: Comparison | None = None
+    tools: bool | None = None
+    response_format: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """For model ``auto``: the tier of the first route whose conditions hold; the last route has none."""
+
+    name: str
+    when: Conditions = Conditions()
+    tier: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """Who a budget belongs to. ``pattern`` is a shell glob over names of that kind: each match has its own
+    balance.
+
+    ``kind`` is ``tier``, ``agent``, ``key``, ``flow``, ``run`` or ``all`` (one balance for everything;
+    pattern ``*``).
+    """
+
+    kind: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """What an owner may spend per window. Windows start at multiples of their length since 1970 in UTC.
+
+    ``unit`` is ``USD`` (``limit`` in microdollars), ``tokens`` or ``requests``.
+    """
+
+    name: str
+    owner: Owner
+    unit: str
+    limit: int
+    window_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """Who may call. Exactly one of ``secret`` (read at start) and ``hash`` (its hex SHA-256) is set."""
+
+    name: str
+    secret: SecretReference | None = None
+    hash: str | None = field(default=None, repr=False)
+    tiers: tuple[str, ...] | None = None
+    """The tiers that the key may use; ``None`` is all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierMap:
+    """One validated tier map: every name resolves, every tier has a price, every route can be reached."""
+
+    store: str = field(repr=False)
+    """``embedded``, or a Redis or Valkey URL, which may hold a password."""
+    tiers: Mapping[str, Tier]
+    routes: tuple[Route, ...] = ()
+    budgets: tuple[Budget, ...] = ()
+    keys: tuple[Key, ...] = ()
+    names: Mapping[str, tuple[Tier, str]] = field(default_factory=lambda: MappingProxyType({}))
+    """What a caller may send as ``model`` → the tier and how it was named: ``tier``, ``alias`` or ``model``.
+
+    ``auto`` is not in it, nor a model that two tiers share. ``tiers.naming.names`` makes it.
+    """

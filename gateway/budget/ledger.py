@@ -47,9 +47,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not 0 < self.life_seconds <= LIFE_SECONDS_MAX:
-            raise ValueError(
-                f"life_seconds is {self.life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}"
-            )
+            raise ValueError(f"life_seconds is {self.life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}")
         for hold in self.holds:
             _check_amount(hold.amount)
 
@@ -124,7 +122,11 @@ class Ledger(Protocol):
         """
 
     async def release(self, claim: Claim) -> bool:
-        """Give back slot and holds, nothing spent. Returns as ``settle``."""
+        """Give back slot and holds, nothing spent. Returns as ``settle``.
+
+        An id that is not known is remembered as released for ``ENDED_SECONDS``: a reserve that was given up and still
+        arrives then takes nothing.
+        """
 
     async def expire(self) -> int:
         """Expire reservations whose life is over; returns how many. ``reserve`` does some of it too."""

@@ -1,0 +1,130 @@
+"""Opening the store that the tier map names."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+
+from gateway.errors import StoreUnavailable
+from gateway.store.embedded import LOG_NAME, PATIENCE, Patience, Report, embedded_valkey, to_logging
+
+EMBEDDED = "embedded"
+CONNECTIONS_MAX = 32
+"""Connections of one process; who needs one more waits for it as long as for an answer."""
+CONNECT_SECONDS = 2.0
+ANSWER_SECONDS = 2.0
+IDLE_CHECK_SECONDS = 15.0
+"""A connection that was idle this long is tried with a PING before it is used."""
+PORT = 6379
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """A store that can be used. ``client`` returns bytes; it reconnects by itself."""
+
+    client: Redis = field(repr=False)
+    description: str
+    """Which store this is, for people: kind, host, port, database; never a password."""
+    remedy: str
+    """What to do when it does not answer."""
+
+    async def ping(self) -> None:
+        """Raise ``StoreUnavailable``, saying what is wrong and where, unless the store answers."""
+        try:
+            await self.client.ping()
+        except (RedisError, OSError) as error:
+            raise StoreUnavailable(
+                f"The store, {self.description}, does not answer ({type(error).__name__}: {error}). {self.remedy}",
+                retry_after_seconds=1.0,
+            ) from error
+
+
+@asynccontextmanager
+async def open_store(
+    url: str, *, data_directory: Path, patience: Patience = PATIENCE, report: Report = to_logging
+) -> AsyncIterator[Store]:
+    """Open ``url``: ``embedded``, or ``redis://``, ``rediss://`` or ``unix://`` as redis-py writes them.
+
+    A store elsewhere need not answer yet: it is connected to when it is used. The embedded one is started
+    here, keeps its data in ``data_directory`` and ends with the context; ``patience`` is only for it, and
+    ``report`` is told when it dies and comes back.
+
+    Raises:
+        ValueError: ``url`` is none of these; the message does not repeat it, since it may hold a password.
+        StoreUnavailable: The embedded store could not be started.
+    """
+    if url == EMBEDDED:
+        async with (
+            embedded_valkey(data_directory, patience=patience, report=report) as socket,
+            _client(f"unix://{quote(str(socket))}") as client,
+        ):
+            server = await client.info("server")
+            yield Store(
+                client=client,
+                description=f"embedded Valkey {server['valkey_version']} at {data_directory}",
+                remedy=f"It is started again by itself; its log is {data_directory / LOG_NAME}.",
+            )
+    else:
+        description = _description(url)
+        async with _client(url) as client:
+            yield Store(
+                client=client,
+                description=description,
+                remedy="Start it, or correct `store` in the tier map.",
+            )
+
+
+@asynccontextmanager
+async def _client(url: str) -> AsyncIterator[Redis]:
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS_MAX,
+        timeout=ANSWER_SECONDS,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        health_check_interval=IDLE_CHECK_SECONDS,
+        protocol=2,  # known to every server and proxy, and connects without a handshake
+        # Once more where a connection was lost, since every verb may be repeated. Silence is not retried: it
+        # has cost its time already.
+        retry=Retry(
+            ExponentialWithJitterBackoff(base=0.05, cap=0.2),
+            retries=1,
+            supported_errors=(RedisConnectionError,),
+        ),
+    )
+    try:
+        # A connection is made only later, so an unknown option in the URL would be found by the first
+        # request.
+        pool.connection_class(**pool.connection_kwargs)
+    except TypeError as error:
+        raise ValueError(f"the store's URL has an option that the client does not know: {error}") from error
+    client = Redis.from_pool(pool)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def _description(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or PORT
+    except ValueError as error:
+        raise ValueError("the store's URL has no valid host and port") from error
+    match parts.scheme:
+        case "unix" if parts.path:
+            return f"unix://{unquote(parts.path)}"
+        case "redis" | "rediss" if parts.hostname:
+            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+            return f"{parts.scheme}://{host}:{port}/{parts.path.strip('/') or '0'}"
+        case _:
+            raise ValueError(
+                "store is neither `embedded` nor a URL: redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
+            )

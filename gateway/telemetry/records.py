@@ -1,0 +1,146 @@
+"""The records of the latest requests, kept in the store for the table of calls and for questions afterwards.
+
+Written behind: a request never waits for its record, and while the store is away records wait in a bounded
+buffer.
+"""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+import msgspec
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from gateway.errors import StoreUnavailable
+from gateway.exchange import RequestRecord
+
+RECORDS_MAX = 100_000
+"""Records that the store keeps, about; the oldest go first."""
+BUFFER_MAX = 10_000
+"""Records that one process holds for a store that is away; above it the oldest are dropped."""
+BATCH_MAX = 500
+"""Records in one round trip, written or read."""
+SCAN_MAX = 20_000
+"""Records that one question looks at, at most, from the newest back."""
+INTERVAL_SECONDS = 0.05
+"""How long records gather before they are written."""
+BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+"""The waits after failed writes; the last one is repeated."""
+
+Row = dict[str, str | int | float | bool | None]
+"""One record as read back, by the field names of ``RequestRecord``."""
+
+
+class RecordStore:
+    """A stream of ``RequestRecord``s that all processes on one store share.
+
+    ``add`` takes a record at once; ``run``, which the owner of this object runs as a task, writes them.
+    """
+
+    def __init__(
+        self,
+        client: Redis,
+        *,
+        prefix: str = "tiergate",
+        records_max: int = RECORDS_MAX,
+        buffer_max: int = BUFFER_MAX,
+    ) -> None:
+        self.dropped = 0
+        """Records lost because the store was away for too long."""
+        self._client = client
+        self._stream = f"{{{prefix}}}:records"
+        self._records_max = records_max
+        self._buffer_max = buffer_max
+        self._pending: deque[bytes] = deque()
+        self._added = asyncio.Event()
+        self._writing = asyncio.Lock()
+
+    def add(self, record: RequestRecord) -> None:
+        """Take a record; never waits and never fails."""
+        self._pending.append(msgspec.json.encode(record))
+        self._trim()
+        self._added.set()
+
+    async def run(self) -> None:
+        """Write records until cancelled; ``flush`` after that writes the last ones."""
+        failures = 0
+        while True:
+            await self._added.wait()
+            await asyncio.sleep(_wait_seconds(failures))
+            try:
+                await self.flush()
+            except StoreUnavailable:
+                failures += 1
+            else:
+                failures = 0
+
+    async def flush(self) -> None:
+        """Write what is pending; raises ``StoreUnavailable``, keeping it, if that fails."""
+        async with self._writing:
+            self._added.clear()
+            while self._pending:
+                await self._write([self._pending.popleft() for _ in range(min(BATCH_MAX, len(self._pending)))])
+
+    async def recent(self, *, key: str | None, run: str | None, limit: int) -> list[Row]:
+        """The latest ``limit`` records of a key, of a run, of both, or of all; newest last.
+
+        Sees every record that this process was given, and looks back over ``SCAN_MAX`` records at most.
+        Raises ``StoreUnavailable``.
+        """
+        await self.flush()
+        # By their bytes: a write whose answer was lost is repeated, and the same bytes are the same request.
+        found: dict[bytes, Row] = {}
+        newest = b"+"
+        for _ in range(SCAN_MAX // BATCH_MAX):
+            entries = await self._read(newest)
+            for _, fields in entries:
+                row = msgspec.json.decode(fields[b"record"], type=Row)
+                if (key is None or row["key"] == key) and (run is None or row["run"] == run):
+                    found[fields[b"record"]] = row
+            if len(found) >= limit or len(entries) < BATCH_MAX:
+                break
+            newest = b"(" + entries[-1][0]
+        return list(found.values())[: max(0, limit)][::-1]
+
+    def _trim(self) -> None:
+        while len(self._pending) > self._buffer_max:
+            self._pending.popleft()
+            self.dropped += 1
+
+    async def _write(self, batch: list[bytes]) -> None:
+        try:
+            pipeline = self._client.pipeline(transaction=False)
+            for text in batch:
+                pipeline.xadd(self._stream, {"record": text}, maxlen=self._records_max, approximate=True)
+            await pipeline.execute()
+        except BaseException as error:
+            # Cancelled or failed, they may or may not be in the stream: they are written again.
+            self._pending.extendleft(reversed(batch))
+            self._trim()
+            self._added.set()
+            if isinstance(error, RedisError | OSError):
+                raise _unavailable(error) from error
+            raise
+
+    async def _read(self, newest: bytes) -> list[Any]:
+        try:
+            # Typed by the client for every protocol at once; in this one they are pairs of id and fields.
+            entries: Any = await self._client.xrevrange(self._stream, max=newest, count=BATCH_MAX)
+        except (RedisError, OSError) as error:
+            raise _unavailable(error) from error
+        return list(entries)
+
+
+def _wait_seconds(failures: int) -> float:
+    if failures == 0:
+        return INTERVAL_SECONDS
+    return BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
+
+
+def _unavailable(error: Exception) -> StoreUnavailable:
+    """What to tell the caller; the client's own messages name hosts, never passwords."""
+    return StoreUnavailable(
+        f"The store that keeps records does not take or give them ({type(error).__name__}: {error}).",
+        retry_after_seconds=1.0,
+    )

@@ -1,0 +1,29 @@
+"""A Valkey for the tests of this folder, and a client of it whose keys no other test uses."""
+
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from gateway.store.embedded import embedded_valkey
+from tests.stores import client_of
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path]:
+    async with embedded_valkey(tmp_path_factory.mktemp("valkey")) as socket:
+        yield socket
+
+
+@pytest.fixture
+async def client(valkey: Path) -> AsyncIterator[Redis]:
+    async with client_of(valkey) as client:
+        yield client
+
+
+@pytest.fixture
+def prefix() -> str:
+    return f"test-{uuid.uuid4().hex}"

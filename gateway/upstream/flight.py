@@ -1,7 +1,7 @@
 """One attempt on its way at one endpoint, and the answer that came."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from gateway.exchange import Clock
 from gateway.upstream.fleet import Station
@@ -29,15 +29,19 @@ class BegunAnswer:
 
 @dataclass(slots=True, kw_only=True)
 class Flight:
-    """An admitted attempt at the endpoint that was chosen for it; ``started`` is the meter's token."""
+    """An admitted attempt at the endpoint that was chosen for it; ``started`` is the meter's token.
+
+    ``gpu_seconds`` is its share of the endpoint's busy seconds, once it has landed.
+    """
 
     station: Station
     clock: Clock
     started: float
-    response: UpstreamResponse | None = field(default=None)
+    response: UpstreamResponse | None = None
+    gpu_seconds: float = 0.0
 
-    async def land(self) -> float:
-        """Give the connection back or close it. Returns the attempt's share of the endpoint's busy seconds."""
+    async def land(self) -> None:
+        """Give the connection back or close it; called once. Even an interrupted landing has stopped the meter."""
+        self.gpu_seconds = self.station.meter.finish(self.started, self.clock.monotonic())
         if self.response is not None:
             await self.response.aclose()
-        return self.station.meter.finish(self.started, self.clock.monotonic())

@@ -52,7 +52,8 @@ class Transport(Protocol):
         Raises:
             UpstreamUnreachable: No connection could be made within the connect timeout; nothing was sent.
             UpstreamTimeout: No head came within the first-byte timeout.
-            UpstreamFailed: The connection broke before the head was complete, or what came was not HTTP.
+            UpstreamFailed: The connection broke before the head was complete, what came was not HTTP, or the request
+                holds something that cannot be sent, such as a line break in a header.
         """
 
     async def aclose(self) -> None:

@@ -1,0 +1,174 @@
+"""An answer as its reader sees it: waits, time limits and errors around ``Reception``."""
+
+import asyncio
+from typing import Protocol
+
+from gateway.errors import UpstreamFailed, UpstreamTimeout
+from gateway.upstream.reception import Reception
+from gateway.upstream.transport import Headers
+from tiers.tiermap import Timeouts
+
+
+class Line(Protocol):
+    """What a response asks of the connection that it arrives on."""
+
+    def expect_by(self, when: float) -> None:
+        """Call ``expire`` of the response if it still waits at ``when`` by the loop's clock."""
+
+    def resume(self) -> None:
+        """Read from the endpoint again if that was paused because the reader was slow."""
+
+    def release(self, *, reusable: bool) -> None:
+        """The response is done with the connection, which is ready for another request or not."""
+
+
+class Response:
+    """One answer and the one who waits for it; fulfils ``UpstreamResponse``.
+
+    All that is received lives here and nothing of it on the connection, so a reader that comes late can never
+    see what belongs to another request. It ends with the reception complete, or with an error.
+
+    Attributes:
+        status: 200 to 599; 0 until ``head`` returned.
+        headers: As received, with those that are for this connection alone; names in lower case.
+        unanswered: The connection ended before a byte of the answer came, and not because of a time limit.
+        error: Why the answer will not be complete.
+    """
+
+    __slots__ = (
+        "_line",
+        "_loop",
+        "_peer",
+        "_released",
+        "_timeouts",
+        "_waiter",
+        "error",
+        "headers",
+        "received",
+        "status",
+        "unanswered",
+    )
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, line: Line, peer: str, timeouts: Timeouts, *, bodyless: bool
+    ) -> None:
+        self._loop = loop
+        self._line = line
+        self._released = False
+        self._peer = peer
+        self._timeouts = timeouts
+        self._waiter: asyncio.Future[None] | None = None
+        self.received = Reception(bodyless=bodyless)
+        self.status = 0
+        self.headers: Headers = ()
+        self.error: UpstreamFailed | None = None
+        self.unanswered = False
+
+    async def head(self) -> None:
+        """Wait for the head of the answer. Raises as ``Transport.send``."""
+        received = self.received
+        if not received.head_done and self.error is None:
+            await self._wait(self._timeouts.first_byte)
+        if not received.head_done and self.error is not None:
+            raise self.error
+        self.status = received.status
+        self.headers = received.headers
+
+    async def chunk(self) -> bytes:
+        """The next piece of the body; all that came since the last call. See ``UpstreamResponse``."""
+        received = self.received
+        while True:
+            if received.buffered:
+                body = received.take()
+                if not self._released:
+                    self._line.resume()
+                return body
+            if received.complete:
+                return b""
+            if self.error is not None:
+                raise self.error
+            await self._wait(self._timeouts.idle)
+
+    async def read(self, limit: int) -> bytes:
+        """The rest of the body, of at most ``limit`` bytes. See ``UpstreamResponse``."""
+        body = await self.chunk()
+        if not self.received.complete or self.received.buffered:
+            pieces = [body]
+            size = len(body)
+            while size <= limit and (piece := await self.chunk()):
+                pieces.append(piece)
+                size += len(piece)
+            body = b"".join(pieces)
+        if len(body) > limit:
+            raise UpstreamFailed(
+                f"{self._peer} sent an answer of more than {limit} bytes. Ask for less in one request."
+            )
+        return body
+
+    async def aclose(self) -> None:
+        """Give the connection back if the answer is complete, else close it. See ``UpstreamResponse``."""
+        if self._released:
+            return
+        self._released = True
+        received = self.received
+        if not received.complete:
+            self.fail(UpstreamFailed(f"The answer of {self._peer} was closed before it was complete."))
+        self._line.release(reusable=received.complete and received.reusable and not received.surplus)
+
+    def receive(self, data: bytes) -> None:
+        """Connection: bytes came. Sets ``error`` if they make no sense."""
+        received = self.received
+        received.feed(data)
+        if received.problem:
+            self.fail(self._failure(received.problem))
+        elif received.head_done:
+            self._wake()
+
+    def end(self) -> None:
+        """Connection: the endpoint closed it in good order."""
+        received = self.received
+        self.unanswered = not received.touched
+        received.end()
+        if received.complete:
+            self._wake()
+        else:
+            self.fail(self._failure(received.problem))
+
+    def lose(self, cause: Exception | None) -> None:
+        """Connection: it broke, for a ``cause`` that the loop knows or not."""
+        if not self.received.complete and self.error is None:
+            self.unanswered = not self.received.touched
+            why = f" ({cause.strerror})" if isinstance(cause, OSError) and cause.strerror else ""
+            self.fail(self._failure(f"broke the connection before the answer was complete{why}"))
+
+    def expire(self) -> bool:
+        """Connection: the time given to ``expect_by`` has come. Whether somebody waited for it in vain."""
+        if self._waiter is None or self._waiter.done():
+            return False
+        if self.received.head_done:
+            silence = f"sent nothing for {self._timeouts.idle:g} s in the middle of its answer (timeout idle)"
+        else:
+            silence = f"did not begin its answer within {self._timeouts.first_byte:g} s (timeout first_byte)"
+        self.fail(UpstreamTimeout(f"{self._peer} {silence}. Try again, or give the tier a longer timeout."))
+        return True
+
+    def fail(self, error: UpstreamFailed) -> None:
+        """End with an error, unless there is one already; whoever waits, or reads to the end, gets it."""
+        if self.error is None:
+            self.error = error
+            self.received.close()
+            self._wake()
+
+    def _failure(self, problem: str) -> UpstreamFailed:
+        return UpstreamFailed(f"{self._peer} {problem}. Try again; if it stays, look at the endpoint's own log.")
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    async def _wait(self, seconds: float) -> None:
+        """Sleep until something changed that the one reader wants to know."""
+        self._line.expect_by(self._loop.time() + seconds)
+        self._waiter = self._loop.create_future()
+        await self._waiter

@@ -7,10 +7,10 @@ for those given back by other processes.
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
-from gateway.budget.ledger import Claim, Ledger, NoBudget, NoSlot, SlotClaim
+from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Ledger, NoBudget, NoSlot, SlotClaim
 from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
@@ -40,10 +40,20 @@ class _Queue:
 class Admission:
     """Admits attempts against one ledger."""
 
-    def __init__(self, *, ledger: Ledger, clock: Clock, budgets: Sequence[Budget], tiers: Mapping[str, Tier]) -> None:
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        budgets: Sequence[Budget],
+        tiers: Mapping[str, Tier],
+        abandon: Callable[[Claim], None],
+    ) -> None:
+        """``abandon`` takes claims of which nobody knows whether they were taken, and releases them in time."""
         self._ledger = ledger
         self._clock = clock
         self._budgets = budgets
+        self._abandon = abandon
         self._queues = {name: _Queue() for name in tiers}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
@@ -81,10 +91,9 @@ class Admission:
     async def _take(self, claim: Claim) -> bool:
         try:
             answer = await self._ledger.reserve(claim)
-        except asyncio.CancelledError:
-            # The reservation may have been made although nobody waits for the answer any more.
-            with suppress(StoreUnavailable):
-                await self._ledger.release(claim)
+        except (asyncio.CancelledError, StoreUnavailable):
+            # The reservation may have been made, or may still be made, although nobody waits for it any more.
+            self._abandon(claim)
             raise
         if isinstance(answer, NoBudget):
             raise _exhausted(answer)
@@ -119,11 +128,12 @@ class Admission:
 
     def _claim(self, exchange: Exchange, tier: Tier) -> Claim:
         number = len(exchange.attempts)
+        life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
             slot=SlotClaim(name=tier.name, capacity=tier.slots),
             holds=_holds(exchange, self._budgets, tier),
-            life_seconds=tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS,
+            life_seconds=min(life, LIFE_SECONDS_MAX),
         )
 
 
@@ -138,7 +148,7 @@ def _holds(exchange: Exchange, budgets: Sequence[Budget], tier: Tier) -> tuple[H
         choices=call.choices,
         generates=exchange.operation.generates,
     )
-    return holds(
+    wanted = holds(
         budgets,
         tier=tier.name,
         agent=identity.agent,
@@ -148,6 +158,8 @@ def _holds(exchange: Exchange, budgets: Sequence[Budget], tier: Tier) -> tuple[H
         usage=usage,
         microdollars=worst_cost(tier, usage),
     )
+    # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
+    return tuple(hold if hold.amount <= AMOUNT_MAX else replace(hold, amount=AMOUNT_MAX) for hold in wanted)
 
 
 def _prompt_bytes(call: Call, tier: Tier) -> int:

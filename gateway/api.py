@@ -166,10 +166,9 @@ class Gateway(FastAPI):
             return Response(error_body(error), status_code=error.status, headers=headers)
 
         async def not_served(request: Request, error: Exception) -> Response:
-            status = error.status_code if isinstance(error, HTTPException) else 404
+            del error
             served = "GET /openapi.json lists what is served; a route that is not metered is not."
             shown = RouteNotServed(f"{request.method} {request.scope['path']} is not served here. {served}")
-            shown.status = status
             return await gateway_error(request, shown)
 
         async def invalid(request: Request, error: Exception) -> Response:
@@ -177,6 +176,7 @@ class Gateway(FastAPI):
             field = str(first["loc"][-1]) if first["loc"] else None
             return await gateway_error(request, InvalidRequest(f"{field}: {first['msg']}.", param=field))
 
+        self.add_exception_handler(Exception, gateway_error)
         self.add_exception_handler(GatewayError, gateway_error)
         self.add_exception_handler(HTTPException, not_served)
         self.add_exception_handler(RequestValidationError, invalid)
@@ -188,7 +188,9 @@ def _model(name: str, tier: str) -> dict[str, Any]:
 
 def _described(path: str, name: str) -> dict[str, Any]:
     """One metered operation for the OpenAPI document. Bodies are the endpoint's; these fields the gateway reads."""
-    fields = {"model": {"type": "string", "description": "A tier, an alias, a model, or `auto`.", "example": "auto"}}
+    fields: dict[str, Any] = {
+        "model": {"type": "string", "description": "A tier, an alias, a model, or `auto`.", "example": "auto"}
+    }
     if path == "/v1/chat/completions":
         fields["messages"] = {
             "type": "array",

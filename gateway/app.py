@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -39,6 +39,8 @@ from tiers.tiermap import SecretReference, TierMap
 
 SWEEP_SECONDS = 5.0
 """How often overdue reservations are looked for; ``reserve`` also finds some on its way."""
+CHECK_SECONDS = 0.5
+"""How long readiness and a scrape wait for the store: less than the second that Kubernetes gives a probe."""
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 
@@ -79,8 +81,8 @@ async def serve(settings: Settings, tier_map: TierMap) -> None:
     clock = SystemClock()
     log = Log(sys.stderr.buffer, clock)
     known = read_secrets(_references(tier_map))
-    data_directory = settings.state_directory / "store"
-    async with open_store(settings.store or tier_map.store, data_directory=data_directory) as store:
+    store_url, data_directory = settings.store or tier_map.store, settings.state_directory / "store"
+    async with open_store(store_url, data_directory=data_directory, report=log.event) as store:
         await _greet(store, log)
         async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
             server = _Server(parts.gateway, settings, on_stop=parts.drain)
@@ -116,8 +118,7 @@ async def running(
     try:
         async with _background(parts):
             yield parts
-        await parts.settler.book_kept()
-        await records.flush()
+        await _book_the_rest(parts, log)
     finally:
         await fleet.aclose()
         await ledger.aclose()
@@ -139,8 +140,14 @@ def compose(
     release = version("tiergate")
     metrics = Metrics(tier_map, version=release)
     authenticate, route = Authenticator(callers), Router(tier_map)
-    admit = Admission(ledger=ledger, clock=clock, budgets=tier_map.budgets, tiers=tier_map.tiers)
     settler = Settler(ledger=ledger, clock=clock)
+    admit = Admission(
+        ledger=ledger,
+        clock=clock,
+        budgets=tier_map.budgets,
+        tiers=tier_map.tiers,
+        abandon=settler.release_later,
+    )
     draining = asyncio.Event()
     pipeline = Pipeline(
         authenticate=authenticate,
@@ -159,19 +166,14 @@ def compose(
         return await ledger.balances(tier_map.budgets)
 
     async def readiness() -> Readiness:
-        checks = {"gateway": "draining" if draining.is_set() else "ok", "store": "ok"}
-        try:
-            await store.ping()
-        except StoreUnavailable as error:
-            checks["store"] = error.message
+        checks = {"gateway": "draining" if draining.is_set() else "ok", "store": await _store_check(store, log)}
         return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
 
     async def scrape() -> bytes:
-        try:
-            found = await balances()
-            held = await ledger.slots_held(list(tier_map.tiers))
-        except StoreUnavailable:
-            found, held = None, {}
+        found, held = None, {}
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                found, held = await balances(), await ledger.slots_held(list(tier_map.tiers))
         return metrics.render(
             balances=found, slots_held=held, queue_lengths=admit.queue_lengths(), unsettled=settler.unsettled
         )
@@ -212,6 +214,17 @@ async def _background(parts: Parts) -> AsyncIterator[None]:
                 task.cancel()
 
 
+async def _book_the_rest(parts: Parts, log: Log) -> None:
+    """At the end: what still waits for the store is written now, or said to be lost."""
+    await parts.settler.book_kept()
+    if parts.settler.unsettled:
+        log.event("settlements.left", count=parts.settler.unsettled, outcome="they expire, charged in full")
+    try:
+        await parts.records.flush()
+    except StoreUnavailable as error:
+        log.event("records.lost", message=error.message)
+
+
 async def _sweep(ledger: Ledger) -> None:
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
@@ -219,6 +232,17 @@ async def _sweep(ledger: Ledger) -> None:
             await ledger.expire()
         except StoreUnavailable:
             continue
+
+
+async def _store_check(store: Store, log: Log) -> str:
+    """What ``/readyz`` says of the store: no more than whom it is shown to may know. The log has the rest."""
+    try:
+        async with asyncio.timeout(CHECK_SECONDS):
+            await store.ping()
+    except (StoreUnavailable, TimeoutError) as error:
+        log.event("store.unavailable", store=store.description, message=str(error) or "no answer in time")
+        return "does not answer: without the Valkey or Redis that keeps budgets and slots nothing is served"
+    return "ok"
 
 
 async def _greet(store: Store, log: Log) -> None:

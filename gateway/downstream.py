@@ -41,13 +41,15 @@ class Client:
         """Add to the headers of the answer that is still to come."""
         self._headers += headers
 
-    async def body(self, limit: int) -> bytes:
-        """The whole request body.
+    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
+        """The whole request body; ``declared`` is the request's ``content-length``, where it has one.
 
         Raises:
-            BodyTooLarge: It has more than ``limit`` bytes.
+            BodyTooLarge: It has, or is declared to have, more than ``limit`` bytes.
             ClientDisconnected: The client left before it was complete.
         """
+        if declared is not None and declared.isdigit() and int(declared) > limit:
+            raise _too_large(limit)
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -57,7 +59,7 @@ class Client:
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > limit:
-                raise BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
+                raise _too_large(limit)
             pieces.append(piece)
             if not message.get("more_body", False):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
@@ -96,7 +98,14 @@ class Client:
         if self._streaming:
             await self.end_stream(error_event(error))
         elif not self.responded:
-            await self.send_whole(error.status, error_headers(error), error_body(error))
+            headers = error_headers(error)
+            if isinstance(error, BodyTooLarge):
+                headers.append((b"connection", b"close"))  # the rest of the body is not read
+            await self.send_whole(error.status, headers, error_body(error))
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
 
 
 class Presence:

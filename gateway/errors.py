@@ -24,10 +24,31 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
 
 Texts matter: CrewAI reads them. It retries on the words "rate limit", "too many requests", "throttled" and "resource
 exhausted", and starts to summarise on "too many tokens" and "context length exceeded"; none of these may appear in a
-message here. Status 429 is kept for rate limits: CrewAI turns one into 27 requests, a 503 into 9 and a 402 into 3.
+message here, so what an endpoint said is repeated in other words. Status 429 is kept for rate limits: CrewAI turns one
+into 27 requests, a 503 into 9 and a 402 into 3.
 """
 
+import re
 from typing import ClassVar
+
+_REWORDED = {
+    "rate limit": "limit of requests",
+    "rate-limit": "limit of requests",
+    "too many requests": "more requests than allowed",
+    "throttled": "slowed down",
+    "resource exhausted": "resource used up",
+    "too many tokens": "more tokens than allowed",
+    "context length exceeded": "context too small",
+    "context_length_exceeded": "context too small",
+    "context window full": "context too small",
+    "maximum context length": "size of the context",
+    "exceeds token limit": "has more tokens than allowed",
+    "input is too long": "input does not fit",
+    "expected a string with maximum length": "expected a shorter string",
+}
+"""What CrewAI 1.15 looks for in an error's text (``crewai/llms/retry.py``, its context-window exception) → what is
+said instead."""
+_TRIGGERS = re.compile("|".join(map(re.escape, _REWORDED)), re.IGNORECASE)
 
 
 class GatewayError(Exception):
@@ -47,6 +68,7 @@ class GatewayError(Exception):
     retry: ClassVar[bool] = True
 
     def __init__(self, message: str, *, param: str | None = None, retry_after_seconds: float | None = None) -> None:
+        message = _TRIGGERS.sub(lambda found: _REWORDED[found[0].lower()], message)
         super().__init__(message)
         self.message = message
         self.param = param

@@ -97,11 +97,12 @@ class Pipeline:
         named = dict(headers)
         exchange.caller = self._authenticate(named.get(b"authorization"), named.get(b"x-api-key"))
         exchange.identity = _identity(named)
-        exchange.call = read_call(await client.body(self._body_bytes_max), exchange.operation)
+        body = await client.body(self._body_bytes_max, declared=named.get(b"content-length"))
+        exchange.call = read_call(body, exchange.operation)
         exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
         async with client.present():
             ending = await self._first_good(exchange, exchange.call, headers, client)
-            await ending()
+        await ending()
 
     async def _first_good(self, exchange: Exchange, call: Call, headers: Headers, client: Client) -> Ending:
         """Try the candidates in order within the first one's deadline; the first failure is the request's."""
@@ -138,8 +139,10 @@ class Pipeline:
             attempt.error = error.code
             raise
         finally:
-            gpu_seconds = await flight.land()
-            await self._settle(exchange, attempt, claim, gpu_seconds)
+            try:
+                await flight.land()
+            finally:
+                await self._settle(exchange, attempt, claim, flight.gpu_seconds)
             self._admit.freed(attempt.tier)
 
     def _begin(self, operation: Operation) -> Exchange:

@@ -1,15 +1,22 @@
 """Fifth step: pass the answer on to the client, byte for byte, and read on the way what accounting needs."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 from gateway.downstream import Client
+from gateway.errors import UpstreamFailed
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.flight import BegunAnswer
+from gateway.upstream.transport import UpstreamResponse
 from gateway.wire.events import EventStream
 from gateway.wire.headers import to_client
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
+
+BODY_END_SECONDS = 0.25
+"""How long an endpoint may take to end its body after the stream's end marker."""
 
 Ending = Callable[[], Awaitable[None]]
 """Sends what is left of an answer. It is called once the request is settled: who has the whole answer finds the
@@ -53,14 +60,26 @@ class Relay:
         piece = answer.body
         chunk = answer.response.chunk
         while True:
+            if attempt.first_token_at is None and events.token_seen:
+                attempt.first_token_at = self._clock.monotonic()
+            if events.complete:
+                # Clients hang up as soon as they have read the end marker: it is part of the answer's end.
+                await _read_out(answer.response)
+                return piece
             if piece:
-                if attempt.first_token_at is None and events.token_seen:
-                    attempt.first_token_at = self._clock.monotonic()
                 await client.send_piece(piece)
             data = await chunk()
             if not data:
                 return events.finish()
             piece = events.feed(data)
+
+
+async def _read_out(response: UpstreamResponse) -> None:
+    """Read the end of a body whose stream is complete, so that its connection can be used again."""
+    with suppress(UpstreamFailed, TimeoutError):
+        async with asyncio.timeout(BODY_END_SECONDS):
+            while await response.chunk():
+                pass
 
 
 def _account(exchange: Exchange, reported: Usage | None, *, counted_output: int) -> None:

@@ -1,8 +1,9 @@
 """The gateway's settings, and the only place where it reads the environment and secret files."""
 
+import math
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ class Settings:
     tiers_file: Path
     host: str = HOST
     port: int = PORT
-    store: str | None = None
-    """Overrides the tier map's ``store``."""
+    store: str | None = field(default=None, repr=False)
+    """Overrides the tier map's ``store``; may hold a password."""
     state_directory: Path = Path(".tiergate")
     """Where the embedded store keeps its data."""
     body_bytes_max: int = BODY_BYTES_MAX
@@ -70,15 +71,23 @@ def _converted(name: str, value: str, source: str) -> object:
         return Path(value)
     if name in {"port", "body_bytes_max"}:
         top = 65_535 if name == "port" else 2**31
-        if not value.isdigit() or not int(value) <= top:
+        if not (value.isascii() and value.isdecimal()) or not int(value) <= top:
             raise SettingsInvalid(f"{source}: {value!r} is not a whole number from 0 to {top}")
         return int(value)
     if name == "drain_seconds":
-        try:
-            return float(value)
-        except ValueError as error:
-            raise SettingsInvalid(f"{source}: {value!r} is not a number of seconds") from error
+        seconds = _seconds(value)
+        if seconds is None:
+            raise SettingsInvalid(f"{source}: {value!r} is not a number of seconds")
+        return seconds
     return value
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        seconds = float(text)
+    except ValueError:
+        return None
+    return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
 def read_secrets(references: Iterable[SecretReference]) -> dict[SecretReference, str]:

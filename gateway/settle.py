@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.budget.ledger import Claim, Ledger
+from gateway.budget.ledger import AMOUNT_MAX, Claim, Ledger
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Attempt, Clock, Exchange
 from tiers.budgets import amount
@@ -55,15 +55,18 @@ class Settler:
             attempt.gpu_seconds = gpu_seconds
             cost = attempt.tier.price.cost(usage, gpu_seconds)
             exchange.cost_microdollars += cost
-            amounts = [amount(hold.unit, usage, cost) for hold in claim.holds]
+            amounts = [min(amount(hold.unit, usage, cost), AMOUNT_MAX) for hold in claim.holds]
         settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
         try:
             await self._book(settlement)
         except (StoreUnavailable, asyncio.CancelledError) as error:
-            self._unsettled.append(settlement)
-            self._woken.set()
+            self._keep(settlement)
             if isinstance(error, asyncio.CancelledError):
                 raise
+
+    def release_later(self, claim: Claim) -> None:
+        """Release a claim that may have been taken or not, as soon as the store answers."""
+        self._keep(_Settlement(claim=claim, amounts=None, until=self._clock.monotonic() + claim.life_seconds))
 
     async def run(self) -> None:
         """Book kept settlements as soon as the store answers again; runs until cancelled."""
@@ -85,6 +88,10 @@ class Settler:
                 except StoreUnavailable:
                     return
             self._unsettled.popleft()
+
+    def _keep(self, settlement: _Settlement) -> None:
+        self._unsettled.append(settlement)
+        self._woken.set()
 
     async def _book(self, settlement: _Settlement) -> None:
         if settlement.amounts is None:

@@ -33,7 +33,7 @@ def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:
     """
     try:
         answer = _decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False, None
     if bytes(answer.error) not in _NOTHING:
         return False, None

@@ -95,6 +95,8 @@ def read_call(body: bytes, operation: Operation) -> Call:
             else f"The body is not valid: {message}.",
             param=field[1] if field else None,
         ) from error
+    except RecursionError as error:
+        raise InvalidRequest("The body is nested too deeply.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InvalidRequest(f"The body is not JSON: {error}. Send a JSON object.") from error
     if not peek.model:

@@ -7,19 +7,21 @@ answer is otherwise complete.
 """
 
 import re
+from collections.abc import Sequence
+from itertools import repeat
 
 import msgspec
 
 from gateway.errors import UpstreamFailed
 from gateway.wire.operations import Dialect
 from gateway.wire.usage import ReportedUsage, to_usage
-from tiers.estimate import likely_prompt_tokens
+from tiers.estimate import likely_tokens
 from tiers.usage import Usage
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024
 """The longest single event that is accepted from an endpoint."""
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_BLANK_LINE = re.compile(rb"((?:\r\n|\n)(?:\r\n|\n)|\r\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")
 _DONE = b"[DONE]"
 _NOTHING = (b"", b"null", b'""', b"[]", b"{}")
@@ -102,18 +104,15 @@ class EventStream:
         if self._tail:
             data = self._tail + data
         if b"\r" not in data:
-            cut = data.rfind(b"\n\n") + 2
-            if cut == 1:
-                return self._keep(data)
-            whole, self._tail = data[:cut], data[cut:]
-            events = whole[:-2].split(b"\n\n")
+            events, ends = data.split(b"\n\n"), None
         else:
-            ends = [match.end() for match in _BLANK_LINE.finditer(data)]
-            if not ends:
-                return self._keep(data)
-            whole, self._tail = data[: ends[-1]], data[ends[-1] :]
-            events = [part for part in _BLANK_LINE.split(whole) if part]
-        return self._pass(whole, events)
+            parts = _BLANK_LINE.split(data)
+            events, ends = parts[::2], parts[1::2]
+        tail = events.pop()
+        if not events:
+            return self._keep(tail)
+        self._tail = tail
+        return self._pass(data[: len(data) - len(tail)], events, ends)
 
     def finish(self) -> bytes:
         """The last bytes to send when the endpoint's answer has ended.
@@ -128,6 +127,7 @@ class EventStream:
         if self._done:
             return last
         if self._dialect in {Dialect.CHAT, Dialect.COMPLETION} and self._finish_reason_seen():
+            self._done = True
             return last + self._usage_owed + b"data: [DONE]\n\n"
         raise UpstreamFailed("The endpoint's stream ended before the answer was complete.")
 
@@ -143,7 +143,7 @@ class EventStream:
         token for every four bytes of content.
         """
         content = self._content_bytes - self._content_events * self._overhead
-        return max(self._content_events, likely_prompt_tokens(max(0, content)))
+        return max(self._content_events, likely_tokens(max(0, content)))
 
     def _keep(self, data: bytes) -> bytes:
         if len(data) > EVENT_BYTES_MAX:
@@ -151,29 +151,30 @@ class EventStream:
         self._tail = data
         return b""
 
-    def _pass(self, whole: bytes, events: list[bytes]) -> bytes:
-        """``whole`` itself if every event in it passes as it is, else those that do."""
+    def _pass(self, whole: bytes, events: list[bytes], ends: Sequence[bytes] | None = None) -> bytes:
+        """``whole`` itself if every event in it passes as it is, else those that do, each with its own end."""
         passed: list[bytes] | None = None
         for index, event in enumerate(events):
-            kept = self._follow(event)
+            try:
+                kept = self._follow(event)
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+                raise UpstreamFailed("The endpoint sent an event that is not valid JSON.") from error
             if kept is not event and passed is None:
-                passed = [part + b"\n\n" for part in events[:index]]
-            if passed is not None and kept:
-                passed.append(kept if kept.endswith(b"\n\n") else kept + b"\n\n")
+                passed = [part + end for part, end in zip(events[:index], ends or repeat(b"\n\n"), strict=False)]
+            if passed is not None and (kept or kept is event):
+                passed.append(kept + (ends[index] if ends is not None else b"\n\n"))
         return whole if passed is None else b"".join(passed)
 
     def _follow(self, event: bytes) -> bytes:
         """Read one event; returns it, or what passes in its place."""
-        data = event[6:] if event.startswith(b"data: ") and b"\n" not in event else _data_of(event)
+        one_line = event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event
+        data = event[6:] if one_line else _data_of(event)
         if not data:
             return event
         if data == _DONE:
             self._done = True
             return self._usage_owed + event if self._usage_owed else event
-        try:
-            chunk = _decode(data)
-        except msgspec.DecodeError as error:
-            raise UpstreamFailed("The endpoint sent an event that is not valid JSON.") from error
+        chunk = _decode(data)
         if bytes(chunk.error) not in _NOTHING:
             raise UpstreamFailed(f"The endpoint reported an error inside its stream: {_message(bytes(chunk.error))}")
         if self._dialect is Dialect.CHAT or self._dialect is Dialect.COMPLETION:
@@ -269,7 +270,13 @@ def _content_size(choice: _Choice) -> int:
         delta.content, delta.reasoning_content, delta.reasoning, delta.refusal, delta.tool_calls, delta.function_call,
         choice.text,
     )  # fmt: skip
-    return sum(len(bytes(part)) for part in parts if bytes(part) not in _NOTHING)
+    return sum(_size(bytes(part)) for part in parts)
+
+
+def _size(raw: bytes) -> int:
+    if raw in _NOTHING:
+        return 0
+    return len(raw) - 2 if raw.startswith(b'"') else len(raw)
 
 
 def _message(raw: bytes) -> str:

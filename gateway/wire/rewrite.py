@@ -14,9 +14,16 @@ from gateway.wire.call import Call
 from gateway.wire.operations import Dialect, Operation
 
 _KEY_MODEL = b'"model"'
-_MODEL_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*("(?:[^"\\]|\\.)*")')
-_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]:,]', re.DOTALL)
+# Loops are unrolled: an alternation per character takes seconds for the largest bodies.
+_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_MODEL_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*(' + _STRING + rb")", re.DOTALL)
+_KEY = re.compile(rb"\s*(?:,\s*)?(" + _STRING + rb")\s*:\s*", re.DOTALL)
+_SCALAR = re.compile(_STRING + rb"|[^\s,}]+", re.DOTALL)
+_NESTED = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
+_ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
+"""What a key of interest can be hidden behind; JSON writers escape no ASCII letters, so it hardly ever occurs."""
 _SPACE = b" \t\r\n"
+_REPLACED = ("model", "stream_options")
 _INCLUDE_USAGE = b'"stream_options":{"include_usage":true}'
 
 
@@ -29,18 +36,25 @@ def upstream_body(call: Call, operation: Operation, model: str) -> bytes:
     Raises:
         InvalidRequest: ``model`` or ``stream_options`` stands in the body twice, so what is meant is not clear.
     """
+    body = call.body
     wanted: dict[str, bytes] = {}
     if call.model != model:
         wanted["model"] = msgspec.json.encode(model)
     if call.stream and operation.dialect in {Dialect.CHAT, Dialect.COMPLETION}:
         options = _usage_options(call)
         if options is not None:
-            if not wanted and call.stream_options is None and b'"stream_options"' not in call.body:
-                return _append(call.body, _INCLUDE_USAGE)
             wanted["stream_options"] = options
-    if not wanted:
-        return call.body
-    return _replace(call.body, wanted)
+    # The usual shape: the name stands nowhere else, so the one there is must be the top-level one.
+    if body.count(_KEY_MODEL) != 1 or _ESCAPED_LETTER.search(body) is not None:
+        return _replace(body, wanted)
+    if "stream_options" in wanted and b'"stream_options"' in body:
+        return _replace(body, wanted)
+    if "model" in wanted:
+        first = _MODEL_FIRST.match(body)
+        if first is None:
+            return _replace(body, wanted)
+        body = body[: first.start(1)] + wanted["model"] + body[first.end(1) :]
+    return _append(body, _INCLUDE_USAGE) if "stream_options" in wanted else body
 
 
 def _usage_options(call: Call) -> bytes | None:
@@ -58,26 +72,23 @@ def _usage_options(call: Call) -> bytes | None:
 
 
 def _replace(body: bytes, wanted: dict[str, bytes]) -> bytes:
-    if len(wanted) <= 1 + (b'"stream_options"' not in body) and "model" in wanted:
-        first = _MODEL_FIRST.match(body)
-        # The usual shape: "model" comes first and its name stands nowhere else, so this is the top-level one.
-        if first is not None and body.count(_KEY_MODEL) == 1 and b"\\u" not in body:
-            body = body[: first.start(1)] + wanted["model"] + body[first.end(1) :]
-            return _append(body, _INCLUDE_USAGE) if "stream_options" in wanted else body
     pieces = []
     end = 0
-    missing = dict(wanted)
+    seen: set[str] = set()
     for name, start, stop in top_level_values(body):
-        if name not in wanted:
+        if name not in _REPLACED:
             continue
-        if name not in missing:
+        if name in seen:
             raise InvalidRequest(f'The body has "{name}" twice. Send it once.', param=name)
-        pieces += [body[end:start], missing.pop(name)]
-        end = stop
+        seen.add(name)
+        if name in wanted:
+            pieces += [body[end:start], wanted[name]]
+            end = stop
     pieces.append(body[end:])
     result = b"".join(pieces)
-    for name, value in missing.items():
-        result = _append(result, b'"%s":%s' % (name.encode(), value))
+    for name, value in wanted.items():
+        if name not in seen:
+            result = _append(result, b'"%s":%s' % (name.encode(), value))
     return result
 
 
@@ -93,35 +104,23 @@ def top_level_values(body: bytes) -> Iterator[tuple[str, int, int]]:
 
     ``body`` must be known to be a valid JSON object. Escaped names are unescaped.
     """
+    at = body.index(b"{") + 1
+    while (key := _KEY.match(body, at)) is not None:
+        stop = _value_end(body, key.end())
+        yield msgspec.json.decode(key[1], type=str), key.end(), stop
+        at = stop
+
+
+def _value_end(body: bytes, start: int) -> int:
+    if body[start : start + 1] not in {b"{", b"["}:
+        value = _SCALAR.match(body, start)
+        return value.end() if value is not None else start
     depth = 0
-    name: str | None = None
-    start = 0
-    for token in _TOKEN.finditer(body):
-        mark = token[0]
-        if mark in {b"{", b"["}:
+    for mark in _NESTED.finditer(body, start):
+        if mark[0] in {b"{", b"["}:
             depth += 1
-        elif mark in {b"}", b"]"}:
+        elif mark[0] in {b"}", b"]"}:
             depth -= 1
-            if depth == 0 and name is not None:
-                yield name, start, _trimmed(body, start, token.start())
-        elif depth == 1:
-            if mark == b":":
-                start = _skip_space(body, token.end())
-            elif mark == b",":
-                if name is not None:
-                    yield name, start, _trimmed(body, start, token.start())
-                name = None
-            elif name is None:
-                name = msgspec.json.decode(mark, type=str)
-
-
-def _skip_space(body: bytes, at: int) -> int:
-    while body[at : at + 1] in {b" ", b"\t", b"\r", b"\n"}:
-        at += 1
-    return at
-
-
-def _trimmed(body: bytes, start: int, stop: int) -> int:
-    while stop > start and body[stop - 1 : stop] in {b" ", b"\t", b"\r", b"\n"}:
-        stop -= 1
-    return stop
+            if depth == 0:
+                return mark.end()
+    return len(body)

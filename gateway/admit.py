@@ -15,7 +15,7 @@ from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, Ti
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
 from tiers.budgets import Hold, holds
-from tiers.estimate import worst_case, worst_cost
+from tiers.estimate import answer_bound, worst_case, worst_cost
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Tier
 from tiers.wording import amount_text, duration_text
@@ -67,9 +67,9 @@ class Admission:
             StoreUnavailable: The ledger cannot be asked.
         """
         tier = candidate.tier
-        attempt = Attempt(tier=tier, reason=candidate.reason)
+        attempt = Attempt(tier=tier, reason=candidate.reason, answer_bound=_answer_bound(exchange, tier))
         exchange.attempts.append(attempt)
-        claim = self._claim(exchange, tier)
+        claim = self._claim(exchange, attempt)
         asked_at = self._clock.monotonic()
         queue = self._queues[tier.name]
         if queue.waiting or not await self._take(claim):
@@ -126,25 +126,33 @@ class Admission:
             if queue.waiting:
                 queue.waiting[0].set()
 
-    def _claim(self, exchange: Exchange, tier: Tier) -> Claim:
+    def _claim(self, exchange: Exchange, attempt: Attempt) -> Claim:
+        tier = attempt.tier
         number = len(exchange.attempts)
         life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
             slot=SlotClaim(name=tier.name, capacity=tier.slots),
-            holds=_holds(exchange, self._budgets, tier),
+            holds=_holds(exchange, self._budgets, attempt),
             life_seconds=min(life, LIFE_SECONDS_MAX),
         )
 
 
-def _holds(exchange: Exchange, budgets: Sequence[Budget], tier: Tier) -> tuple[Hold, ...]:
-    call, caller, identity = exchange.call, exchange.caller, exchange.identity
+def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
+    call = exchange.call
+    if call is None or call.max_output is not None or exchange.operation.bound_field is None:
+        return None
+    return answer_bound(tier, prompt_bytes=_prompt_bytes(call, tier))
+
+
+def _holds(exchange: Exchange, budgets: Sequence[Budget], attempt: Attempt) -> tuple[Hold, ...]:
+    call, caller, identity, tier = exchange.call, exchange.caller, exchange.identity, attempt.tier
     if not budgets or call is None or caller is None:
         return ()
     usage = worst_case(
         tier,
         prompt_bytes=_prompt_bytes(call, tier),
-        max_output=call.max_output,
+        max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
         choices=call.choices,
         generates=exchange.operation.generates,
     )

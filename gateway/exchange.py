@@ -55,6 +55,8 @@ class Attempt:
     reason: str
     endpoint: Endpoint | None = None
     """Chosen once the attempt is admitted."""
+    answer_bound: int | None = None
+    """The bound on the answer's tokens that the gateway sets, since the caller set none."""
     queued_seconds: float = 0.0
     admitted_at: float | None = None
     sent_at: float | None = None

@@ -55,7 +55,7 @@ class Forwarder:
             method=b"POST",
             path=operation.path.encode(),
             headers=[*to_upstream(headers), *flight.station.headers],
-            body=upstream_body(call, operation, attempt.tier.model),
+            body=upstream_body(call, operation, attempt.tier.model, answer_bound=attempt.answer_bound),
         )
         attempt.sent_at = self._clock.monotonic()
         try:

@@ -26,7 +26,6 @@ from tiers.tiermap import (
     Timeouts,
 )
 
-OUTPUT_DEFAULT = 4096
 """Tokens that an answer may have when neither the caller nor the tier sets a bound."""
 
 
@@ -78,7 +77,7 @@ def _tier(name: str, tier: TierDocument) -> Tier:
         gpu_count=tier.gpu_count,
         endpoints=tuple(_endpoint(name, index, endpoint) for index, endpoint in enumerate(tier.endpoints)),
         context=tier.context,
-        output=tier.output or min(OUTPUT_DEFAULT, tier.context),
+        output=tier.output,
         slots=tier.slots,
         queue=Queue(length=tier.queue.length, wait_seconds=tier.queue.wait),
         timeouts=Timeouts(**tier.timeouts.model_dump()),

@@ -21,6 +21,15 @@ def likely_prompt_tokens(prompt_bytes: int) -> int:
     return likely_tokens(prompt_bytes)
 
 
+def answer_bound(tier: Tier, *, prompt_bytes: int) -> int | None:
+    """The bound to send for a caller that set none: the tier's ``output``, where it has one and the prompt surely leaves
+    room for it. Engines refuse a bound that does not fit beside the prompt.
+    """
+    if tier.output is not None and prompt_bytes + tier.output <= tier.context:
+        return tier.output
+    return None
+
+
 def worst_case(
     tier: Tier, *, prompt_bytes: int, max_output: int | None, choices: int = 1, generates: bool = True
 ) -> Usage:
@@ -31,14 +40,13 @@ def worst_case(
 
     Args:
         tier: Where the request would run.
-        prompt_bytes: The size of the request's body; its JSON takes more than a chat template adds.
-        max_output: The caller's bound on each answer. ``None`` or 0 is none: then it is ``tier.output``. Some
-            engines read a negative one as "without end", so it counts as the whole context.
+        prompt_bytes: The size of the request's body. Its JSON is larger than what a chat template adds to the text.
+        max_output: The bound on each answer that is sent; ``None``, 0 and below count as none, so that only the
+            context bounds it.
         choices: How many answers the caller asks for (``n``).
         generates: Whether the operation generates at all; embeddings and the like do not.
     """
-    bound = max_output or tier.output
-    output = tier.context if bound < 0 else min(bound, tier.context)
+    output = min(max_output, tier.context) if max_output is not None and max_output > 0 else tier.context
     return Usage(input=min(prompt_bytes, tier.context), output=output * choices if generates else 0)
 
 

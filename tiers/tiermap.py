@@ -70,8 +70,8 @@ class Tier:
     endpoints: tuple[Endpoint, ...]
     context: int
     """Tokens of prompt and answer together."""
-    output: int
-    """Tokens that an answer may have when the caller sets no limit; at most ``context``."""
+    output: int | None = None
+    """Tokens that an answer may have when the caller sets no limit; ``None`` is as many as fit into the context."""
     slots: int
     """Requests at once, over all endpoints and gateway processes."""
     queue: Queue = Queue()

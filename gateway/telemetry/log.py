@@ -24,7 +24,7 @@ class Log:
         """The canonical line of a request that ended: every field of its record."""
         self._write({"event": "request.ended", "time": _time(record.received_unix)} | _rounded(record))
 
-    def event(self, name: str, **keys: object) -> None:
+    def event(self, name: str, /, **keys: object) -> None:
         """Something that happened to the gateway itself."""
         self._write({"event": name, "time": _time(self._clock.unix())} | keys)
 

@@ -35,6 +35,11 @@ class Operation:
     expects: tuple[str, ...]
 
     @property
+    def bound_field(self) -> str | None:
+        """The field in which the gateway may bound an answer; ``None`` where the endpoint's own default is a bound."""
+        return {Dialect.CHAT: "max_tokens", Dialect.RESPONSES: "max_output_tokens"}.get(self.dialect)
+
+    @property
     def generates(self) -> bool:
         """Whether the answer has output tokens."""
         return self.dialect not in {Dialect.POOLING, Dialect.TOKENIZER}

@@ -23,18 +23,17 @@ _NESTED = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
 _ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
 """What a key of interest can be hidden behind; JSON writers escape no ASCII letters, so it hardly ever occurs."""
 _SPACE = b" \t\r\n"
-_REPLACED = ("model", "stream_options")
-_INCLUDE_USAGE = b'"stream_options":{"include_usage":true}'
+_REPLACED = ("model", "stream_options", "max_tokens", "max_output_tokens")
 
 
-def upstream_body(call: Call, operation: Operation, model: str) -> bytes:
+def upstream_body(call: Call, operation: Operation, model: str, *, answer_bound: int | None = None) -> bytes:
     """``call``'s body for an endpoint that serves the tier as ``model``.
 
-    Streams of chat and text completions always ask the endpoint for usage (``stream_options.include_usage``), in one
+    ``answer_bound`` is set in the operation's own field, for a caller that set none. Streams of chat and text completions always ask the endpoint for usage (``stream_options.include_usage``), in one
     last chunk of its own and never in every chunk.
 
     Raises:
-        InvalidRequest: ``model`` or ``stream_options`` stands in the body twice, so what is meant is not clear.
+        InvalidRequest: ``model`` or another of these fields stands in the body twice, so what is meant is not clear.
     """
     body = call.body
     wanted: dict[str, bytes] = {}
@@ -44,17 +43,20 @@ def upstream_body(call: Call, operation: Operation, model: str) -> bytes:
         options = _usage_options(call)
         if options is not None:
             wanted["stream_options"] = options
+    if answer_bound is not None and operation.bound_field is not None:
+        wanted[operation.bound_field] = str(answer_bound).encode()
     # The usual shape: the name stands nowhere else, so the one there is must be the top-level one.
     if body.count(_KEY_MODEL) != 1 or _ESCAPED_LETTER.search(body) is not None:
         return _replace(body, wanted)
-    if "stream_options" in wanted and b'"stream_options"' in body:
+    added = {name: value for name, value in wanted.items() if name != "model"}
+    if any(b'"%s"' % name.encode() in body for name in added):
         return _replace(body, wanted)
     if "model" in wanted:
         first = _MODEL_FIRST.match(body)
         if first is None:
             return _replace(body, wanted)
         body = body[: first.start(1)] + wanted["model"] + body[first.end(1) :]
-    return _append(body, _INCLUDE_USAGE) if "stream_options" in wanted else body
+    return _append(body, added)
 
 
 def _usage_options(call: Call) -> bytes | None:
@@ -86,17 +88,17 @@ def _replace(body: bytes, wanted: dict[str, bytes]) -> bytes:
             end = stop
     pieces.append(body[end:])
     result = b"".join(pieces)
-    for name, value in wanted.items():
-        if name not in seen:
-            result = _append(result, b'"%s":%s' % (name.encode(), value))
-    return result
+    return _append(result, {name: value for name, value in wanted.items() if name not in seen})
 
 
-def _append(body: bytes, member: bytes) -> bytes:
-    """``body``, a JSON object, with one more member at its end."""
+def _append(body: bytes, members: dict[str, bytes]) -> bytes:
+    """``body``, a JSON object, with more members at its end."""
+    if not members:
+        return body
     brace = body.rindex(b"}")
     empty = body[:brace].rstrip(_SPACE).endswith(b"{")
-    return body[:brace] + (b"" if empty else b",") + member + body[brace:]
+    added = b",".join(b'"%s":%s' % (name.encode(), value) for name, value in members.items())
+    return body[:brace] + (b"" if empty else b",") + added + body[brace:]
 
 
 def top_level_values(body: bytes) -> Iterator[tuple[str, int, int]]:

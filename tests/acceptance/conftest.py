@@ -23,6 +23,7 @@ SLOT_MODEL = "org/one-slot-8b"
 DEAD_MODELS = ("org/dead-8b", "org/lonely-8b")
 ENVIRONMENT = {"TEST_KEY": KEY, "TEST_NARROW_KEY": NARROW_KEY, "TEST_UPSTREAM_KEY": UPSTREAM_KEY}
 DEMO = {"name": "demo", "key": "env:TEST_KEY"}
+TIER_OUTPUT = 256
 NARROW = {"name": "narrow", "key": "env:TEST_NARROW_KEY", "tiers": ["routing"]}
 _LOG = pytest.StashKey[list[GatewayProcess]]()
 
@@ -37,7 +38,7 @@ def tier(url: str, model: str, **more: object) -> dict[str, Any]:
         "endpoints": [{"url": url, "api_key": "env:TEST_UPSTREAM_KEY"}],
         "price": {"input": 1, "output": 2},
         "context": 8192,
-        "output": 256,
+        "output": TIER_OUTPUT,
         "slots": 16,
         "queue": {"length": 100, "wait": "10s"},
         "timeouts": {"connect": "2s", "first_byte": "10s", "idle": "5s", "total": "30s"},

@@ -104,13 +104,13 @@ def waiting(gateway: GatewayProcess) -> float:
 @pytest.mark.parametrize(
     ("behaviour", "code"),
     [
-        (Behaviour(stall_after=3), "upstream_timeout"),
-        (Behaviour(cut_after=3), "upstream_failed"),
-        (Behaviour(reset_after=3), "upstream_failed"),
-        (Behaviour(garble_at=3), "upstream_failed"),
+        (Behaviour(stall_after=3, pace_seconds=0.05), "upstream_timeout"),
+        (Behaviour(cut_after=3, pace_seconds=0.05), "upstream_failed"),
+        (Behaviour(reset_after=3, pace_seconds=0.05), "upstream_failed"),
+        (Behaviour(garble_at=3, pace_seconds=0.05), "upstream_failed"),
     ],
     ids=["stalled", "cut", "reset", "garbled"],
-)
+)  # paced, so that the answer has begun when it breaks: what breaks in its first bytes may still go elsewhere
 def test_a_stream_that_breaks_ends_with_an_error_event_and_is_charged_for_what_was_said(
     gateway: GatewayProcess, upstream: OpenAIUpstream, run: str, behaviour: Behaviour, code: str
 ) -> None:

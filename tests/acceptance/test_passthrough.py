@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from openai import OpenAI
 
-from tests.acceptance.conftest import ROUTING_MODEL
+from tests.acceptance.conftest import ROUTING_MODEL, TIER_OUTPUT
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.doubles.openai_behaviour import Behaviour
 from tests.doubles.openai_upstream import OpenAIUpstream
@@ -18,7 +18,7 @@ ODD = (
     '{ "future": {"a": [1, 2.50, -0.0, 1e400, 12345678901234567890], "model": "inner"},\n'
     '  "model" : "routing", '
     '"messages":[{"role":"user","content":"gr\\u00fc\\u00dfe \\ud83d\\ude42 \\"model\\": 1"}],'
-    '\t"unknown": null, "temperature": 0.70 %s}'
+    '\t"unknown": null, "temperature": 0.70, "max_tokens" : 64 %s}'
 )
 """Escapes, spaces, number forms, a decoy ``model``: all that parsing and writing anew would change."""
 
@@ -44,6 +44,19 @@ def test_a_streams_request_gains_usage_and_nothing_else(
     assert body.startswith(expected[:-1].rstrip())
     assert json.loads(body)["stream_options"] == {"include_usage": True}
     assert set(json.loads(body)) == {*json.loads(sent), "stream_options"}
+
+
+def test_a_caller_that_sets_no_bound_gets_the_tiers_and_one_that_does_keeps_it(
+    gateway: GatewayProcess, routing_upstream: OpenAIUpstream
+) -> None:
+    """Budgets hold ``output`` tokens for such a caller, so the endpoint must not send more."""
+    ask = {"model": "routing", "messages": [{"role": "user", "content": "Hi"}]}
+    for body in (ask, ask | {"max_tokens": 9}, ask | {"max_completion_tokens": 9}):
+        assert gateway.call("POST", "/v1/chat/completions", json.dumps(body).encode()).status == 200
+    unbound, bound, renamed = (json.loads(request.body) for request in routing_upstream.posts)
+    assert unbound["max_tokens"] == TIER_OUTPUT
+    assert bound["max_tokens"] == 9
+    assert "max_tokens" not in renamed
 
 
 def test_a_callers_own_model_name_needs_no_change_at_all(

@@ -39,7 +39,7 @@ def test_every_field_arrives() -> None:
             ),
         ),
         context=16384,
-        output=4096,
+        output=None,
         slots=24,
         queue=Queue(length=200, wait_seconds=30.0),
         fallback=("reasoning",),
@@ -90,9 +90,9 @@ def test_a_worker_costs_all_its_gpus() -> None:
     assert built.tiers["reasoning"].price == GpuPrice(microdollars_per_second=1520)
 
 
-def test_an_answer_is_no_longer_than_a_small_context_by_default() -> None:
+def test_a_tier_without_output_sets_no_bound_of_its_own() -> None:
     built = load(changed("context: 2000\n    output: 1000", "context: 2000"), file="tiers.yaml")
-    assert built.tiers["external"].output == 2000
+    assert built.tiers["external"].output is None
 
 
 def test_a_key_may_be_bound_to_tiers_and_given_as_a_hash() -> None:

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers.samples import tier
-from tiers.estimate import likely_prompt_tokens, likely_tokens, worst_case, worst_cost
+from tiers.estimate import answer_bound, likely_prompt_tokens, likely_tokens, worst_case, worst_cost
 from tiers.price import GpuPrice, TokenPrice
 from tiers.tiermap import Timeouts
 from tiers.usage import Usage
@@ -17,8 +17,8 @@ def test_four_bytes_are_likely_a_token(size: int, tokens: int) -> None:
 @pytest.mark.parametrize(
     ("max_output", "choices", "generates", "expected"),
     [
-        (None, 1, True, 100),
-        (0, 1, True, 100),
+        (None, 1, True, 1000),
+        (0, 1, True, 1000),
         (50, 1, True, 50),
         (5000, 1, True, 1000),
         (-1, 1, True, 1000),
@@ -26,7 +26,7 @@ def test_four_bytes_are_likely_a_token(size: int, tokens: int) -> None:
         (50, 3, False, 0),
     ],
 )
-def test_an_answer_is_bounded_by_the_caller_the_tier_and_the_context(
+def test_an_answer_is_bounded_by_the_caller_and_the_context(
     max_output: int | None, choices: int, generates: bool, expected: int
 ) -> None:
     usage = worst_case(
@@ -37,6 +37,15 @@ def test_an_answer_is_bounded_by_the_caller_the_tier_and_the_context(
         generates=generates,
     )
     assert usage == Usage(input=10, output=expected)
+
+
+@pytest.mark.parametrize(("prompt_bytes", "bound"), [(0, 100), (900, 100), (901, None)])
+def test_the_tiers_bound_is_set_only_where_the_prompt_surely_leaves_room_for_it(
+    prompt_bytes: int, bound: int | None
+) -> None:
+    """VLLM refuses a ``max_tokens`` that does not fit beside the prompt."""
+    assert answer_bound(tier(context=1000, output=100), prompt_bytes=prompt_bytes) == bound
+    assert answer_bound(tier(context=1000, output=None), prompt_bytes=prompt_bytes) is None
 
 
 def test_no_prompt_is_longer_than_the_context() -> None:

@@ -1,10 +1,15 @@
 # `make run` starts everything on this machine and runs the example Flow; `make test` runs all tests.
 # Each sets up what it needs by itself: two environments, since CrewAI holds back what the gateway wants new.
 
+SHELL := bash
+.SHELLFLAGS := -eo pipefail -c
+
 PYTHON ?= python3
 MAIN := .venv
 FLOWS := .venv-orchestrator
 PIP := $(PYTHON) -m pip --disable-pip-version-check
+
+NEWS := sed -u '/^Requirement already satisfied/d'
 
 SOURCES := gateway tiers deploy tests
 FLOW_SOURCES := orchestrator examples tests/orchestrator tests/acceptance/crewai
@@ -65,14 +70,14 @@ $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	  || { echo "Tiergate needs Python 3.11 to 3.13: call make with PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "==> Setting up $(MAIN): the gateway, the deploy tool, and the local tiers' engine with its model"
 	$(PYTHON) -m venv --without-pip $(MAIN)
-	$(PIP) --python $(MAIN)/bin/python install --require-hashes -r locks/development.txt
-	$(PIP) --python $(MAIN)/bin/python install --require-hashes --no-deps -r locks/engines.txt
+	$(PIP) --python $(MAIN)/bin/python install --require-hashes -r locks/development.txt | $(NEWS)
+	$(PIP) --python $(MAIN)/bin/python install --require-hashes --no-deps -r locks/engines.txt | $(NEWS)
 	$(PIP) --python $(MAIN)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(FLOWS)/.ready: locks/orchestrator-development.txt pyproject.toml
 	@echo "==> Setting up $(FLOWS): the orchestrator with CrewAI (800 MB, one to two minutes)"
 	$(PYTHON) -m venv --without-pip $(FLOWS)
-	$(PIP) --python $(FLOWS)/bin/python install --require-hashes -r locks/orchestrator-development.txt
+	$(PIP) --python $(FLOWS)/bin/python install --require-hashes -r locks/orchestrator-development.txt | $(NEWS)
 	$(PIP) --python $(FLOWS)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@

@@ -8,17 +8,16 @@ import socket
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Any
 
 import uvicorn
 
 from gateway.admit import Admission
-from gateway.api import Desk, Gateway, Readiness
+from gateway.api import Desk, Gateway
 from gateway.authenticate import Authenticator, digest
-from gateway.budget.ledger import Balance, Ledger
+from gateway.budget.ledger import Ledger
 from gateway.budget.valkey import ValkeyLedger
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Caller, Clock
@@ -29,6 +28,7 @@ from gateway.relay import Relay
 from gateway.route import Router
 from gateway.settings import Settings, read_secrets
 from gateway.settle import Settler
+from gateway.status import Status
 from gateway.store import Store, open_store
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
@@ -39,8 +39,6 @@ from tiers.tiermap import SecretReference, TierMap
 
 SWEEP_SECONDS = 5.0
 """How often overdue reservations are looked for; ``reserve`` also finds some on its way."""
-CHECK_SECONDS = 0.5
-"""How long readiness and a scrape wait for the store: less than the second that Kubernetes gives a probe."""
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 
@@ -162,32 +160,17 @@ def compose(
         body_bytes_max=settings.body_bytes_max,
     )
 
-    async def balances() -> list[Balance]:
-        return await ledger.balances(tier_map.budgets)
-
-    async def readiness() -> Readiness:
-        checks = {"gateway": "draining" if draining.is_set() else "ok", "store": await _store_check(store, log)}
-        return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
-
-    async def scrape() -> bytes:
-        found, held = None, {}
-        with suppress(StoreUnavailable, TimeoutError):
-            async with asyncio.timeout(CHECK_SECONDS):
-                found, held = await balances(), await ledger.slots_held(list(tier_map.tiers))
-        return metrics.render(
-            balances=found, slots_held=held, queue_lengths=admit.queue_lengths(), unsettled=settler.unsettled
-        )
-
-    async def recent(key: str, run: str | None, limit: int) -> list[dict[str, Any]]:
-        return await records.recent(key=key, run=run, limit=limit)
-
+    status = Status(
+        tier_map=tier_map, admit=admit, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
+        log=log, draining=draining,
+    )  # fmt: skip
     desk = Desk(
         authenticate=authenticate,
         route=route,
-        readiness=readiness,
-        metrics=scrape,
-        balances=balances,
-        records=recent,
+        readiness=status.readiness,
+        metrics=status.scrape,
+        balances=status.balances,
+        records=status.recent,
     )
     return Parts(
         gateway=Gateway(pipeline=pipeline, desk=desk, version=release),
@@ -232,17 +215,6 @@ async def _sweep(ledger: Ledger) -> None:
             await ledger.expire()
         except StoreUnavailable:
             continue
-
-
-async def _store_check(store: Store, log: Log) -> str:
-    """What ``/readyz`` says of the store: no more than whom it is shown to may know. The log has the rest."""
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            await store.ping()
-    except (StoreUnavailable, TimeoutError) as error:
-        log.event("store.unavailable", store=store.description, message=str(error) or "no answer in time")
-        return "does not answer: without the Valkey or Redis that keeps budgets and slots nothing is served"
-    return "ok"
 
 
 async def _greet(store: Store, log: Log) -> None:

@@ -13,8 +13,7 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
     ├── BudgetExhausted            402  budget_exhausted       budget_exhausted
     │   └── BudgetTooSmall         402  budget_too_small       budget_exhausted
     ├── TierSaturated              503  tier_saturated         shed
-    ├── Unready                    503  gateway_unready        shed
-    │   └── StoreUnavailable       503  store_unavailable      shed
+    ├── StoreUnavailable           503  store_unavailable      shed
     ├── UpstreamFailed             502  upstream_failed        upstream_error
     │   ├── UpstreamUnreachable    503  upstream_unreachable   upstream_error
     │   ├── UpstreamAnswered       its  upstream_error         upstream_error
@@ -153,16 +152,10 @@ class TierSaturated(GatewayError):
     status, type, code, outcome = 503, "overloaded_error", "tier_saturated", "shed"
 
 
-class Unready(GatewayError):
-    """The gateway cannot take a request now: it is starting or draining."""
-
-    status, type, code, outcome = 503, "overloaded_error", "gateway_unready", "shed"
-
-
-class StoreUnavailable(Unready):
+class StoreUnavailable(GatewayError):
     """The store that keeps budgets and slots cannot be reached; without it nothing is spent."""
 
-    code = "store_unavailable"
+    status, type, code, outcome = 503, "overloaded_error", "store_unavailable", "shed"
 
 
 class UpstreamFailed(GatewayError):

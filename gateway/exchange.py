@@ -65,6 +65,7 @@ class Attempt:
     ended_at: float | None = None
     upstream_status: int | None = None
     gpu_seconds: float = 0.0
+    cost_microdollars: int = 0
     error: str = ""
     """The error's code where this attempt failed."""
 
@@ -95,13 +96,22 @@ class Exchange:
     usage: Usage | None = None
     usage_reported: bool = False
     """Whether ``usage`` came from the endpoint; otherwise the gateway counted it."""
-    cost_microdollars: int = 0
     ended_at: float | None = None
 
     @property
     def attempt(self) -> Attempt | None:
         """The latest attempt, or ``None`` before the first."""
         return self.attempts[-1] if self.attempts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Charge:
+    """What one attempt cost, to who served it."""
+
+    tier: str
+    endpoint: str
+    gpu_seconds: float
+    cost_microdollars: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,3 +152,5 @@ class RequestRecord:
     usage_reported: bool
     gpu_seconds: float
     cost_microdollars: int
+    charges: tuple[Charge, ...]
+    """What the sums consist of: one for every attempt that an endpoint may have worked on."""

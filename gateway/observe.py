@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from gateway.exchange import Attempt, Clock, Exchange, RequestRecord
+from gateway.exchange import Attempt, Charge, Clock, Exchange, RequestRecord
 from tiers.usage import Usage
 
 Hook = Callable[[RequestRecord], None]
@@ -60,7 +60,17 @@ def record_of(exchange: Exchange, ended_at: float) -> RequestRecord:
         reasoning_tokens=usage.reasoning,
         usage_reported=exchange.usage_reported,
         gpu_seconds=sum(each.gpu_seconds for each in exchange.attempts),
-        cost_microdollars=exchange.cost_microdollars,
+        cost_microdollars=sum(each.cost_microdollars for each in exchange.attempts),
+        charges=tuple(
+            Charge(
+                tier=each.tier.name,
+                endpoint=each.endpoint_name,
+                gpu_seconds=each.gpu_seconds,
+                cost_microdollars=each.cost_microdollars,
+            )
+            for each in exchange.attempts
+            if each.gpu_seconds or each.cost_microdollars
+        ),
     )
 
 

@@ -7,7 +7,7 @@
       admit        a slot, and the worst case held on budgets   → exchange.attempts
       forward      to an endpoint, up to the answer's beginning
       relay        the answer to the client, all but its end    → exchange.usage
-      settle       on every way out                             → exchange.cost_microdollars
+      settle       on every way out                             → the attempt's cost
     (end)          the answer's end to the client
     observe        on every way out                             → the record
 

@@ -53,8 +53,7 @@ class Settler:
             usage = exchange.usage if exchange.usage is not None else _prompt_alone(exchange)
             exchange.usage = usage
             attempt.gpu_seconds = gpu_seconds
-            cost = attempt.tier.price.cost(usage, gpu_seconds)
-            exchange.cost_microdollars += cost
+            cost = attempt.cost_microdollars = attempt.tier.price.cost(usage, gpu_seconds)
             amounts = [min(amount(hold.unit, usage, cost), AMOUNT_MAX) for hold in claim.holds]
         settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
         try:

@@ -70,14 +70,52 @@ class Metrics:
 
     def __init__(self, tier_map: TierMap, *, version: str) -> None:
         self.registry = CollectorRegistry()
-        registry = self.registry
-        call = ("tier", "gen_ai_operation_name")
+        self._build_standard(self.registry)
+        self._build_times(self.registry)
+        self._build_counters(self.registry)
+        self._build_gauges(self.registry)
+        self._build = Gauge("tiergate_build_info", "The gateway's version.", ("version",), registry=self.registry)
+        self._build.labels(version).set(1)
+        for budget in tier_map.budgets:
+            self._budget_limit.labels(budget.name, budget.unit).set(_base_unit(budget.limit, budget.unit))
+        for tier in tier_map.tiers.values():
+            self._slots.labels(tier.name).set(tier.slots)
+
+    def _build_counters(self, registry: CollectorRegistry) -> None:
         self._requests = Counter(
             "tiergate_requests",
             "Requests by how they ended.",
             ("tier", "endpoint", "outcome", "reason"),
             registry=registry,
         )
+        self._cost = Counter(
+            "tiergate_cost_usd", "Cost of requests in US dollars.", ("tier", "endpoint"), registry=registry
+        )
+        self._gpu = Counter(
+            "tiergate_gpu_seconds",
+            "GPU seconds attributed to requests.",
+            ("tier", "endpoint", "state"),
+            registry=registry,
+        )
+        self._uncounted = Counter(
+            "tiergate_usage_counted_locally",
+            "Requests whose endpoint reported no usage, so that the gateway counted.",
+            ("tier", "endpoint"),
+            registry=registry,
+        )
+        self._attempts = Counter(
+            "tiergate_extra_attempts", "Attempts beyond a request's first.", ("tier",), registry=registry
+        )
+        self._refused = Counter(
+            "tiergate_refusals",
+            "Requests refused by the gateway itself, by error code.",
+            ("tier", "code"),
+            registry=registry,
+        )
+
+    def _build_standard(self, registry: CollectorRegistry) -> None:
+        """Under OpenTelemetry's names."""
+        call = ("tier", "gen_ai_operation_name")
         self._tokens = Histogram(
             "gen_ai_client_token_usage",
             "Tokens per request, by type.",
@@ -106,6 +144,8 @@ class Metrics:
             buckets=_TOKEN_SECONDS,
             registry=registry,
         )
+
+    def _build_times(self, registry: CollectorRegistry) -> None:
         self._queue_delay = Histogram(
             "tiergate_queue_delay_seconds",
             "Wait in the gateway's own admission queue.",
@@ -120,37 +160,6 @@ class Metrics:
             buckets=_OVERHEAD_SECONDS,
             registry=registry,
         )
-        self._cost = Counter(
-            "tiergate_cost_usd", "Cost of requests in US dollars.", ("tier", "endpoint"), registry=registry
-        )
-        self._gpu = Counter(
-            "tiergate_gpu_seconds",
-            "GPU seconds attributed to requests.",
-            ("tier", "endpoint", "state"),
-            registry=registry,
-        )
-        self._uncounted = Counter(
-            "tiergate_usage_counted_locally",
-            "Requests whose endpoint reported no usage, so that the gateway counted.",
-            ("tier", "endpoint"),
-            registry=registry,
-        )
-        self._attempts = Counter(
-            "tiergate_extra_attempts", "Attempts beyond a request's first.", ("tier",), registry=registry
-        )
-        self._refused = Counter(
-            "tiergate_refusals",
-            "Requests refused by the gateway itself, by error code.",
-            ("tier", "code"),
-            registry=registry,
-        )
-        self._build_gauges(registry)
-        self._build = Gauge("tiergate_build_info", "The gateway's version.", ("version",), registry=registry)
-        self._build.labels(version).set(1)
-        for budget in tier_map.budgets:
-            self._budget_limit.labels(budget.name, budget.unit).set(_base_unit(budget.limit, budget.unit))
-        for tier in tier_map.tiers.values():
-            self._slots.labels(tier.name).set(tier.slots)
 
     def _build_gauges(self, registry: CollectorRegistry) -> None:
         budget = ("budget", "unit")
@@ -184,6 +193,9 @@ class Metrics:
         tier, operation = record.tier, record.operation
         self._requests.labels(tier, record.endpoint, record.outcome, record.reason.partition(":")[0]).inc()
         self._duration.labels(tier, operation, record.error).observe(record.duration_seconds)
+        for charge in record.charges:
+            self._cost.labels(charge.tier, charge.endpoint).inc(charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR)
+            self._gpu.labels(charge.tier, charge.endpoint, "busy").inc(charge.gpu_seconds)
         if record.attempts == 0 or record.upstream_seconds is None:
             if record.error:
                 self._refused.labels(tier, record.error).inc()
@@ -194,8 +206,6 @@ class Metrics:
             self._attempts.labels(tier).inc(record.attempts - 1)
         else:
             self._overhead.labels(tier).observe(max(0.0, record.duration_seconds - waited - record.upstream_seconds))
-        self._cost.labels(tier, record.endpoint).inc(record.cost_microdollars / MICRODOLLARS_PER_DOLLAR)
-        self._gpu.labels(tier, record.endpoint, "busy").inc(record.gpu_seconds)
         if record.outcome != "ok":
             return
         self._tokens.labels(tier, operation, "input").observe(record.input_tokens)

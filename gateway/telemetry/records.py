@@ -28,7 +28,7 @@ INTERVAL_SECONDS = 0.05
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """The waits after failed writes; the last one is repeated."""
 
-Row = dict[str, str | int | float | bool | None]
+Row = dict[str, Any]
 """One record as read back, by the field names of ``RequestRecord``."""
 
 

@@ -29,8 +29,9 @@ _REPLACED = ("model", "stream_options", "max_tokens", "max_output_tokens")
 def upstream_body(call: Call, operation: Operation, model: str, *, answer_bound: int | None = None) -> bytes:
     """``call``'s body for an endpoint that serves the tier as ``model``.
 
-    ``answer_bound`` is set in the operation's own field, for a caller that set none. Streams of chat and text completions always ask the endpoint for usage (``stream_options.include_usage``), in one
-    last chunk of its own and never in every chunk.
+    ``answer_bound`` is set in the operation's own field, for a caller that set none. Streams of chat and text
+    completions always ask the endpoint for usage (``stream_options.include_usage``), in one last chunk of its own and
+    never in every chunk.
 
     Raises:
         InvalidRequest: ``model`` or another of these fields stands in the body twice, so what is meant is not clear.

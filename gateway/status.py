@@ -1,0 +1,74 @@
+"""What the gateway tells of itself: readiness, the scrape, balances and records. The handlers in ``api`` show it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.admit import Admission
+from gateway.api import Readiness
+from gateway.budget.ledger import Balance, Ledger
+from gateway.errors import StoreUnavailable
+from gateway.settle import Settler
+from gateway.store import Store
+from gateway.telemetry.log import Log
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.records import RecordStore
+from tiers.tiermap import TierMap
+
+CHECK_SECONDS = 0.5
+"""How long readiness and a scrape wait for the store: less than the second that Kubernetes gives a probe."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Asks the parts of one running gateway; ``draining`` is set once no new request should come."""
+
+    tier_map: TierMap
+    admit: Admission
+    settler: Settler
+    ledger: Ledger
+    records: RecordStore
+    store: Store
+    metrics: Metrics
+    log: Log
+    draining: asyncio.Event
+
+    async def readiness(self) -> Readiness:
+        """Whether a request can be taken now; answers within ``CHECK_SECONDS``."""
+        checks = {"gateway": "draining" if self.draining.is_set() else "ok", "store": await self._store_check()}
+        return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
+
+    async def scrape(self) -> bytes:
+        """The metrics' exposition text; without budgets and slots where the store does not answer in time."""
+        found: Sequence[Balance] | None = None
+        held: dict[str, int] = {}
+        with suppress(StoreUnavailable, TimeoutError):
+            async with asyncio.timeout(CHECK_SECONDS):
+                found, held = await self.balances(), await self.ledger.slots_held(list(self.tier_map.tiers))
+        return self.metrics.render(
+            balances=found,
+            slots_held=held,
+            queue_lengths=self.admit.queue_lengths(),
+            unsettled=self.settler.unsettled,
+        )
+
+    async def balances(self) -> list[Balance]:
+        """Every budget's balances in the current window. Raises ``StoreUnavailable``."""
+        return await self.ledger.balances(self.tier_map.budgets)
+
+    async def recent(self, key: str, run: str | None, limit: int) -> list[dict[str, Any]]:
+        """A key's latest records, oldest first. Raises ``StoreUnavailable``."""
+        return await self.records.recent(key=key, run=run, limit=limit)
+
+    async def _store_check(self) -> str:
+        """What ``/readyz`` says of the store: no more than whom it is shown to may know. The log has the rest."""
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                await self.store.ping()
+        except (StoreUnavailable, TimeoutError) as error:
+            message = str(error) or "no answer in time"
+            self.log.event("store.unavailable", store=self.store.description, message=message)
+            return "does not answer: without the Valkey or Redis that keeps budgets and slots nothing is served"
+        return "ok"

@@ -12,7 +12,7 @@ PIP := $(PYTHON) -m pip --disable-pip-version-check
 NEWS := sed -u '/^Requirement already satisfied/d'
 
 SOURCES := gateway tiers deploy tests
-FLOW_SOURCES := orchestrator examples tests/orchestrator tests/acceptance/crewai
+FLOW_SOURCES := orchestrator tests/orchestrator tests/acceptance/crewai
 # What needs CrewAI is checked and tested in its own environment.
 FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 

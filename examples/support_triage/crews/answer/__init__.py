@@ -1,0 +1,1 @@
+"""The crew that finds out and writes, on tier `reasoning`."""

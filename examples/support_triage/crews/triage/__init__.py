@@ -1,0 +1,1 @@
+"""The crew that sorts messages, on tier `routing`."""

@@ -1,0 +1,154 @@
+"""The command ``tiergate-orchestrator``: its arguments, its help, and its exit codes.
+
+CrewAI is imported only once a Flow is really to run (see ``run_command``), so that help and usage errors are
+instant.
+"""
+
+import argparse
+import json
+import re
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from orchestrator.errors import OrchestratorError
+from orchestrator.settings import prepare_crewai, read_settings
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+
+_ENVIRONMENT_AND_EXITS = """\
+environment:
+  TIERGATE_URL         the gateway's address, ending in /v1 (default http://127.0.0.1:8080/v1)
+  TIERGATE_KEY         the key that the gateway knows this orchestrator by
+  TIERGATE_KEY_FILE    a file that holds the key, instead of TIERGATE_KEY
+
+exit status:
+  0    the Flow ended well
+  1    the Flow failed; one line on stderr says why and what to do
+  2    bad usage: arguments, settings, a Flow that cannot be loaded, inputs that its state refuses
+  130  interrupted
+"""
+
+_RUN_EXAMPLES = """\
+examples:
+  tiergate-orchestrator run examples/support_triage/flow.py:SupportTriageFlow
+  tiergate-orchestrator run my_package.flow:MyFlow --input customer=Ada --input 'message=I was charged twice'
+  tiergate-orchestrator run my_package.flow:MyFlow --inputs inputs.json --output json | jq .output
+
+Progress goes to stderr, the report to stdout.
+"""
+
+
+class UsageError(OrchestratorError):
+    """An argument cannot be used; the message names it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with ``argv`` (the process' own where it is ``None``) and return its exit status."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        settings = read_settings(url=arguments.gateway)
+        inputs = _inputs(arguments)
+        if arguments.run_id is not None and not RUN_NAME.fullmatch(arguments.run_id):
+            raise UsageError(
+                "--run-id: 1 to 128 letters, digits, '.', '_', ':' or '-', beginning with a letter or digit."
+            )
+    except OrchestratorError as error:
+        print(f"tiergate-orchestrator: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    prepare_crewai()
+    # CrewAI takes seconds to import and reads the environment while it does: only now, and only here.
+    from orchestrator.run_command import RunCommand  # noqa: PLC0415 - see above
+
+    command = RunCommand(
+        target=arguments.target,
+        inputs=inputs,
+        run=arguments.run_id,
+        output=arguments.output,
+        debug=arguments.debug,
+        settings=settings,
+    )
+    try:
+        return EXIT_OK if command.execute(sys.stdout, sys.stderr) else EXIT_FAILED
+    except KeyboardInterrupt:
+        print("tiergate-orchestrator: interrupted", file=sys.stderr, flush=True)
+        # An ordinary exit would wait for threads that are inside LLM calls. Dying of the signal closes their
+        # connections, so that the gateway stops and settles those calls, and tells the shell the truth.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        signal.raise_signal(signal.SIGINT)
+        return EXIT_INTERRUPTED
+    except OrchestratorError as error:
+        print(f"tiergate-orchestrator: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line's grammar; also what the reference page is checked against."""
+    parser = argparse.ArgumentParser(
+        prog="tiergate-orchestrator",
+        description="Runs CrewAI Flows whose agents reach their models through the Tiergate gateway.",
+        epilog=_ENVIRONMENT_AND_EXITS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('tiergate')}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    run = commands.add_parser(
+        "run",
+        help="run a Flow once and print its report",
+        description="Run a Flow once: each step's progress to stderr, the Flow's report to stdout.",
+        epilog=f"{_RUN_EXAMPLES}\n{_ENVIRONMENT_AND_EXITS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("target", metavar="MODULE:FLOW", help="the Flow's class, in a module or in FILE.py")
+    inputs = run.add_mutually_exclusive_group()
+    inputs.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one field of the Flow's state; may be repeated",
+    )
+    inputs.add_argument("--inputs", type=Path, metavar="FILE.json", help="a JSON object with the state's fields")
+    run.add_argument("--run-id", metavar="ID", help="the run's name at the gateway (default: a fresh UUID)")
+    run.add_argument("--gateway", metavar="URL", help="the gateway's address, instead of TIERGATE_URL")
+    run.add_argument(
+        "--output",
+        choices=("text", "json"),
+        default="text",
+        help="text: the report; json: {run, flow, status, output, state, seconds}, and error where it failed",
+    )
+    run.add_argument("--debug", action="store_true", help="show CrewAI's log lines and a failure's traceback")
+    return parser
+
+
+def _inputs(arguments: argparse.Namespace) -> dict[str, object]:
+    if arguments.inputs is not None:
+        return _inputs_from(arguments.inputs)
+    inputs: dict[str, object] = {}
+    for pair in arguments.input:
+        key, equals, value = pair.partition("=")
+        if not (key and equals):
+            raise UsageError(f"--input {pair!r} is not KEY=VALUE.")
+        if key in inputs:
+            raise UsageError(f"--input {key} is given twice.")
+        inputs[key] = value
+    return inputs
+
+
+def _inputs_from(file: Path) -> dict[str, object]:
+    try:
+        inputs = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--inputs: cannot read {file}: {error.strerror}.") from error
+    except ValueError as error:
+        raise UsageError(f"--inputs: {file} is not JSON: {error}.") from error
+    if not isinstance(inputs, dict):
+        raise UsageError(f"--inputs: {file} holds no JSON object.")
+    return inputs

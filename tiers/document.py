@@ -127,7 +127,10 @@ class TierDocument(ModelDocument):
     )
     output: Tokens | None = Field(
         default=None,
-        description="Tokens of an answer when the caller sets no limit: the gateway asks the endpoint for no more, where the prompt leaves room for that many. Without it an answer may fill the context.",
+        description=(
+            "Tokens of an answer when the caller sets no limit: the gateway asks the endpoint for no more, where the"
+            " prompt leaves room for that many. Without it an answer may fill the context."
+        ),
         examples=[1024],
     )
     slots: Annotated[int, Field(ge=1, le=100_000)] = Field(

@@ -22,8 +22,10 @@ def likely_prompt_tokens(prompt_bytes: int) -> int:
 
 
 def answer_bound(tier: Tier, *, prompt_bytes: int) -> int | None:
-    """The bound to send for a caller that set none: the tier's ``output``, where it has one and the prompt surely leaves
-    room for it. Engines refuse a bound that does not fit beside the prompt.
+    """The bound to send for a caller that set none; ``None`` where none should be sent.
+
+    That is the tier's ``output`` where the prompt surely leaves room for it: engines refuse a bound that does not fit
+    beside the prompt.
     """
     if tier.output is not None and prompt_bytes + tier.output <= tier.context:
         return tier.output

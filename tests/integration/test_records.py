@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.errors import StoreUnavailable
-from gateway.exchange import RequestRecord
+from gateway.exchange import Charge, RequestRecord
 from gateway.store import open_store
 from gateway.telemetry.records import BATCH_MAX, RecordStore
 from tests.stores import client_of, eventually
@@ -52,6 +52,7 @@ def record(request_id: str, *, key: str = "demo", run: str = "run-1") -> Request
         usage_reported=True,
         gpu_seconds=0.75,
         cost_microdollars=120,
+        charges=(Charge(tier="routing", endpoint="routing-1", gpu_seconds=0.75, cost_microdollars=120),),
     )
 
 

@@ -82,9 +82,10 @@ async def serve(settings: Settings, tier_map: TierMap) -> None:
     store_url, data_directory = settings.store or tier_map.store, settings.state_directory / "store"
     async with open_store(store_url, data_directory=data_directory, report=log.event) as store:
         await _greet(store, log)
-        async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
-            server = _Server(parts.gateway, settings, on_stop=parts.drain)
-            with _listening(settings) as listener:
+        # Listening comes first: an error inside `running` is one of a group.
+        with _listening(settings) as listener:
+            async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
+                server = _Server(parts.gateway, settings, on_stop=parts.drain)
                 host, port = listener.getsockname()[:2]
                 log.event("gateway.listening", host=host, port=port, tiers=list(tier_map.tiers))
                 await server.serve_until_stopped(listener)
@@ -208,9 +209,9 @@ async def _book_the_rest(parts: Parts, log: Log) -> None:
         log.event("records.lost", message=error.message)
 
 
-async def _sweep(ledger: Ledger) -> None:
+async def _sweep(ledger: Ledger, every_seconds: float = SWEEP_SECONDS) -> None:
     while True:
-        await asyncio.sleep(SWEEP_SECONDS)
+        await asyncio.sleep(every_seconds)
         try:
             await ledger.expire()
         except StoreUnavailable:

@@ -142,10 +142,7 @@ def _shown(body: bytes) -> str:
 
 
 def _error_message(body: bytes) -> str:
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        return ""
+    value = _json(body)
     if not isinstance(value, dict):
         return ""
     error = value.get("error", value)
@@ -153,12 +150,17 @@ def _error_message(body: bytes) -> str:
     return message if isinstance(message, str) else ""
 
 
+def _json(body: bytes) -> object:
+    """The value that ``body`` is, ``None`` where it cannot be read."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _as_envelope(status: int, body: bytes) -> bytes:
     """The endpoint's answer to a request that the caller must change: as it is, if it has OpenAI's form."""
-    try:
-        value = msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        value = None
+    value = _json(body)
     if isinstance(value, dict) and isinstance(value.get("error"), dict):
         return body
     return msgspec.json.encode(

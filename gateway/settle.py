@@ -34,11 +34,13 @@ class _Settlement:
 class Settler:
     """Settles attempts against one ledger."""
 
-    def __init__(self, *, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, *, ledger: Ledger, clock: Clock, retry_seconds: float = RETRY_SECONDS) -> None:
+        """``retry_seconds``: how long to wait between tries while the store does not answer."""
         self._ledger = ledger
         self._clock = clock
         self._unsettled: deque[_Settlement] = deque(maxlen=UNSETTLED_MAX)
         self._woken = asyncio.Event()
+        self._retry_seconds = retry_seconds
 
     @property
     def unsettled(self) -> int:
@@ -73,7 +75,7 @@ class Settler:
             await self._woken.wait()
             await self.book_kept()
             if self._unsettled:
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(self._retry_seconds)
             else:
                 self._woken.clear()
 

@@ -11,6 +11,8 @@ from gateway.wire.operations import Operation
 _MEDIA = (b'"image_url"', b'"input_image"', b'"input_audio"', b'"audio_url"', b'"video_url"', b'"source"')
 """Keys behind which tokens hide that the body's size does not bound (an image by its address)."""
 
+MODEL_CHARACTERS_MAX = 256
+"""The longest ``model``: it is repeated in errors, records and the log."""
 _FIELD = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
@@ -104,6 +106,8 @@ def read_call(body: bytes, operation: Operation) -> Call:
             'The body has no "model". Send the name of a tier, or "auto"; GET /v1/models lists the names.',
             param="model",
         )
+    if len(peek.model) > MODEL_CHARACTERS_MAX:
+        raise InvalidRequest(f'The body\'s "model" has more than {MODEL_CHARACTERS_MAX} characters.', param="model")
     bounds = (peek.max_tokens, peek.max_completion_tokens, peek.max_output_tokens)
     answers = max(peek.n or 1, peek.best_of or 1)
     if min(answers, peek.n or 1, *(bound or 0 for bound in bounds)) < 0:

@@ -8,6 +8,8 @@ import pytest
 
 from gateway.errors import UpstreamFailed, UpstreamUnreachable
 from gateway.upstream.pool import HttpTransport
+from gateway.upstream.reception import Reception
+from gateway.upstream.response import Response
 from tests.doubles.scripted_server import Close, Receive, ScriptedServer, Send, Step, Until
 from tests.gateway.upstream.exchanging import (
     ANSWER,
@@ -357,7 +359,7 @@ async def test_an_exchange_leaves_no_garbage() -> None:
         try:
             for _ in range(3):
                 await exchanged(transport)
-            found = [one for one in gc.get_objects() if type(one).__name__ in {"Response", "Reception"}]
+            found = [one for one in gc.get_objects() if type(one) in {Response, Reception}]
         finally:
             gc.enable()
         assert found == []

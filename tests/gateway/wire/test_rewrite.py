@@ -189,7 +189,11 @@ def test_a_name_of_the_tier_map_is_written_as_json() -> None:
     [
         ("/v1/chat/completions", b'{"model":"a","x":1}', b'{"model":"b","x":1,"max_tokens":64}'),
         ("/v1/chat/completions", b'{"model":"a","max_tokens": null}', b'{"model":"b","max_tokens": 64}'),
-        ("/v1/chat/completions", b'{"model":"a","x":{"max_tokens":9}}', b'{"model":"b","x":{"max_tokens":9},"max_tokens":64}'),
+        (
+            "/v1/chat/completions",
+            b'{"model":"a","x":{"max_tokens":9}}',
+            b'{"model":"b","x":{"max_tokens":9},"max_tokens":64}',
+        ),
         ("/v1/responses", b'{"model":"a"}', b'{"model":"b","max_output_tokens":64}'),
         ("/v1/completions", b'{"model":"a"}', b'{"model":"b"}'),
     ],

@@ -1,0 +1,137 @@
+"""Settings and secrets: where they come from, and what is said when they cannot be read."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import ENVIRONMENT, Settings, SettingsInvalid, read_secrets, read_settings
+from tiers.tiermap import SecretReference
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on who runs it."""
+    for variable in ENVIRONMENT:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def test_a_tier_map_is_all_that_must_be_given() -> None:
+    """All else has a default: an address that nobody else can reach, 10 MiB, half a minute."""
+    assert read_settings({"tiers_file": "tiers.yaml", "command": "serve", "host": None}) == Settings(
+        tiers_file=Path("tiers.yaml"),
+        host="127.0.0.1",
+        port=8080,
+        store=None,
+        state_directory=Path(".tiergate"),
+        body_bytes_max=10 * 1024 * 1024,
+        drain_seconds=30.0,
+    )
+
+
+def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a variable of its own."""
+    for variable, value in {
+        "TIERGATE_TIERS": "a.yaml",
+        "TIERGATE_HOST": "::1",
+        "TIERGATE_PORT": "0",
+        "TIERGATE_STORE": "redis://store:6379/0",
+        "TIERGATE_STATE_DIRECTORY": "/var/lib/tiergate",
+        "TIERGATE_BODY_BYTES_MAX": "1000",
+        "TIERGATE_DRAIN_SECONDS": "2.5",
+    }.items():
+        monkeypatch.setenv(variable, value)
+    assert read_settings({}) == Settings(
+        tiers_file=Path("a.yaml"),
+        host="::1",
+        port=0,
+        store="redis://store:6379/0",
+        state_directory=Path("/var/lib/tiergate"),
+        body_bytes_max=1000,
+        drain_seconds=2.5,
+    )
+    assert set(ENVIRONMENT.values()) == set(Settings.__dataclass_fields__)
+
+
+def test_arguments_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who types is nearer."""
+    monkeypatch.setenv("TIERGATE_PORT", "1")
+    monkeypatch.setenv("TIERGATE_TIERS", "a.yaml")
+    assert read_settings({"port": "2", "tiers_file": None}) == Settings(tiers_file=Path("a.yaml"), port=2)
+
+
+def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
+    """Both ways to name one are told."""
+    with pytest.raises(SettingsInvalid, match="--tiers FILE or set TIERGATE_TIERS"):
+        read_settings({})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "option"),
+    [
+        ("port", "http", "--port"),
+        ("port", "65536", "--port"),
+        ("port", "-1", "--port"),
+        ("port", "²", "--port"),
+        ("port", "", "--port"),
+        ("body_bytes_max", "10MB", "--body-bytes-max"),
+        ("body_bytes_max", str(2**31 + 1), "--body-bytes-max"),
+        ("drain_seconds", "soon", "--drain-seconds"),
+        ("drain_seconds", "-1", "--drain-seconds"),
+        ("drain_seconds", "nan", "--drain-seconds"),
+        ("drain_seconds", "inf", "--drain-seconds"),
+    ],
+)
+def test_a_value_that_cannot_be_read_names_its_place(
+    name: str, value: str, option: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The option or the variable."""
+    with pytest.raises(SettingsInvalid, match=f"^{option}: "):
+        read_settings({"tiers_file": "a.yaml", name: value})
+    [variable] = [variable for variable, setting in ENVIRONMENT.items() if setting == name]
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsInvalid, match=f"^{variable}: "):
+        read_settings({"tiers_file": "a.yaml"})
+
+
+def test_a_password_in_the_stores_url_does_not_show() -> None:
+    """Settings may end up in a log."""
+    assert "hunter2" not in repr(read_settings({"tiers_file": "a", "store": "redis://:hunter2@store"}))
+
+
+def env(name: str) -> SecretReference:
+    return SecretReference("env", name)
+
+
+def test_secrets_are_read_from_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each once, without the line end that files have."""
+    file = SecretReference("file", str(tmp_path / "key"))
+    (tmp_path / "key").write_text(" sk-file\n", encoding="utf-8")
+    monkeypatch.setenv("SOME_KEY", "sk-env")
+    assert read_secrets([env("SOME_KEY"), file, env("SOME_KEY")]) == {env("SOME_KEY"): "sk-env", file: "sk-file"}
+
+
+def test_every_secret_that_cannot_be_read_is_told_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its remedy, and never with a value."""
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_text("\n", encoding="utf-8")
+    monkeypatch.setenv("ACCENT", "sécret")
+    monkeypatch.setenv("LINES", "secret\nsecond")
+    monkeypatch.setenv("GOOD", "sk-good")
+    references = [
+        env("MISSING"),
+        SecretReference("file", str(tmp_path / "nowhere")),
+        SecretReference("file", str(tmp_path / "binary")),
+        SecretReference("file", str(tmp_path / "empty")),
+        env("ACCENT"),
+        env("LINES"),
+        env("GOOD"),
+    ]
+    with pytest.raises(SettingsInvalid) as caught:
+        read_secrets(references)
+    told = str(caught.value).splitlines()[1:]
+    assert len(told) == 6
+    assert all(str(reference) in line for reference, line in zip(references, told, strict=False))
+    assert "set it before starting" in told[0]
+    assert "FileNotFoundError" in told[1]
+    assert "sécret" not in str(caught.value)
+    assert "sk-good" not in str(caught.value)

@@ -1,0 +1,73 @@
+"""An attempt on its way, and its landing."""
+
+import asyncio
+
+import pytest
+
+from gateway.upstream.fleet import Station
+from gateway.upstream.flight import Flight
+from tests.doubles.clock import ManualClock
+from tests.doubles.transport import FakeResponse, FakeTransport, Hang
+from tests.gateway.samples import token_tier
+
+
+def depart(clock: ManualClock, station: Station) -> Flight:
+    return Flight(station=station, clock=clock, started=station.meter.start(clock.monotonic()))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def station() -> Station:
+    return Station(endpoint=token_tier().endpoints[0], transport=FakeTransport(), api_key="sk-secret")
+
+
+async def test_a_landing_stops_the_meter_and_closes_the_answer(clock: ManualClock, station: Station) -> None:
+    """Its share of the endpoint's seconds is known then."""
+    flight = depart(clock, station)
+    flight.response = FakeResponse()
+    clock.advance(3)
+    await flight.land()
+    assert flight.gpu_seconds == 3
+    assert station.meter.in_flight == 0
+    assert flight.response.closings == 1
+
+
+async def test_attempts_that_share_an_endpoint_share_its_seconds(clock: ManualClock, station: Station) -> None:
+    """Two seconds alone, then four for two."""
+    first = depart(clock, station)
+    clock.advance(2)
+    second = depart(clock, station)
+    clock.advance(4)
+    await first.land()
+    await second.land()
+    assert (first.gpu_seconds, second.gpu_seconds) == (4, 2)
+
+
+async def test_one_that_got_no_answer_lands_too(clock: ManualClock, station: Station) -> None:
+    """There is nothing to close."""
+    flight = depart(clock, station)
+    await flight.land()
+    assert station.meter.in_flight == 0
+
+
+async def test_an_interrupted_landing_has_stopped_the_meter(clock: ManualClock, station: Station) -> None:
+    """Nothing that follows may be charged for it."""
+    flight = depart(clock, station)
+    hang = Hang()
+    flight.response = FakeResponse(closing=hang)
+    clock.advance(1)
+    task = asyncio.ensure_future(flight.land())
+    await hang.reached.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (flight.gpu_seconds, station.meter.in_flight) == (1, 0)
+
+
+def test_no_key_shows_in_a_repr(clock: ManualClock, station: Station) -> None:
+    """A flight may end up in a traceback."""
+    assert "sk-secret" not in repr(depart(clock, station))

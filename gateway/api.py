@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.authenticate import Authenticator
 from gateway.budget.ledger import Balance
+from gateway.downstream import AsgiClient
 from gateway.errors import GatewayError, InvalidRequest, ModelNotFound, RouteNotServed
 from gateway.exchange import Caller
 from gateway.pipeline import Pipeline
@@ -68,7 +69,7 @@ class Gateway(FastAPI):
         if scope["type"] == "http" and scope["method"] == "POST":
             operation = OPERATIONS.get(scope["path"])
             if operation is not None:
-                await self._pipeline.serve(operation, scope["headers"], receive, send)
+                await self._pipeline.serve(operation, scope["headers"], AsgiClient(receive, send))
                 return
         await super().__call__(scope, receive, send)
 

@@ -1,13 +1,14 @@
 """The near side of a call: the client's request body, its presence, and what is sent to it.
 
 The client's leaving is watched from the moment its request is read: whatever the request is waiting for then ends with
-``ClientDisconnected``, so that a slot in a queue or an answer on a GPU is not kept for nobody.
+``ClientDisconnected``, so that a slot in a queue or an answer on a GPU is not kept for nobody. A request's deadline
+ends it in the same way.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError
 from gateway.wire.envelope import error_body, error_event, error_headers
@@ -20,26 +21,59 @@ Send = Callable[[Message], Awaitable[None]]
 """ASGI's ``send``: a message to the client."""
 
 
-class Client:
+class Presence:
+    """A scope that ends when the client leaves or the request's time is over; built like ``asyncio.timeout``."""
+
+    __slots__ = ("_cancelling", "_cause", "_task", "_timer")
+
+    def __init__(self) -> None:
+        self._cause: GatewayError | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("A client's presence can be watched inside a task only.")
+        self._task = task
+        self._cancelling = task.cancelling()
+        return self
+
+    def limit(self, seconds: float, cause: GatewayError) -> None:
+        """End the scope with ``cause`` after ``seconds``."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.interrupt, cause)
+
+    def interrupt(self, cause: GatewayError) -> None:
+        """End the scope with ``cause`` at what it waits for now. Only the first cause counts."""
+        if self._task is not None and self._cause is None:
+            self._cause = cause
+            self._task.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        task, self._task = self._task, None
+        if self._timer is not None:
+            self._timer.cancel()
+        cause = self._cause
+        if cause is None or task is None:
+            return
+        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise cause from error
+
+
+class Client(Protocol):
     """One client's side of one request.
 
     Attributes:
+        headers: Added to every answer.
         responded: Whether the head of an answer was sent; nothing can be taken back after that.
+        streaming: Whether an answer has begun whose body is still to come piece by piece.
     """
 
-    __slots__ = ("_headers", "_receive", "_send", "_streaming", "responded")
-
-    def __init__(self, receive: Receive, send: Send, headers: Sequence[Header]) -> None:
-        """``headers`` are added to every answer."""
-        self._receive = receive
-        self._send = send
-        self._headers = list(headers)
-        self._streaming = False
-        self.responded = False
-
-    def add_headers(self, headers: Sequence[Header]) -> None:
-        """Add to the headers of the answer that is still to come."""
-        self._headers += headers
+    headers: list[Header]
+    responded: bool
+    streaming: bool
 
     async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
         """The whole request body; ``declared`` is the request's ``content-length``, where it has one.
@@ -48,8 +82,61 @@ class Client:
             BodyTooLarge: It has, or is declared to have, more than ``limit`` bytes.
             ClientDisconnected: The client left before it was complete.
         """
+
+    def present(self) -> Presence:
+        """A scope that ends with ``ClientDisconnected`` when the client leaves. The body must have been read."""
+
+    async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """Send a complete answer."""
+
+    async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
+        """Send the head of an answer whose body follows piece by piece; it may wait for the first piece."""
+
+    async def send_piece(self, piece: bytes) -> None:
+        """Send a piece of the body; waits while the client reads more slowly than it comes."""
+
+    async def end_stream(self, piece: bytes = b"") -> None:
+        """Send the last piece of the body."""
+
+
+async def send_error(client: Client, error: GatewayError) -> None:
+    """Tell the client of ``error``: as the answer, or inside the stream where that has begun."""
+    if isinstance(error, ClientDisconnected):
+        return
+    if client.streaming:
+        await client.end_stream(error_event(error))
+    elif not client.responded:
+        headers = error_headers(error)
+        if isinstance(error, BodyTooLarge):
+            headers.append((b"connection", b"close"))  # the rest of the body is not read
+        await client.send_whole(error.status, headers, error_body(error))
+
+
+def body_too_large(limit: int) -> BodyTooLarge:
+    """The error for a body of more than ``limit`` bytes."""
+    return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
+
+
+def client_left() -> ClientDisconnected:
+    """The error for a client that is gone before its answer was complete."""
+    return ClientDisconnected("The client left before the answer was complete.")
+
+
+class AsgiClient:
+    """Fulfils ``Client`` behind any ASGI server."""
+
+    __slots__ = ("_receive", "_send", "headers", "responded", "streaming")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self.headers: list[Header] = []
+        self.responded = self.streaming = False
+
+    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
+        """See ``Client.body``."""
         if declared is not None and declared.isdigit() and int(declared) > limit:
-            raise _too_large(limit)
+            raise body_too_large(limit)
         pieces: list[bytes] = []
         size = 0
         while True:
@@ -59,82 +146,60 @@ class Client:
             piece: bytes = message.get("body", b"")
             size += len(piece)
             if size > limit:
-                raise _too_large(limit)
+                raise body_too_large(limit)
             pieces.append(piece)
             if not message.get("more_body", False):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def present(self) -> "Presence":
-        """A scope that ends with ``ClientDisconnected`` when the client leaves. The body must have been read."""
-        return Presence(self._receive)
+    def present(self) -> Presence:
+        """See ``Client.present``."""
+        return _AsgiPresence(self._receive)
 
     async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """Send a complete answer."""
+        """See ``Client.send_whole``."""
         self.responded = True
         length = (b"content-length", str(len(body)).encode())
         await self._send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, length, *self._headers]}
+            {"type": "http.response.start", "status": status, "headers": [*headers, length, *self.headers]}
         )
         await self._send({"type": "http.response.body", "body": body})
 
     async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
-        """Send the head of an answer whose body follows piece by piece."""
-        self.responded = self._streaming = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self._headers]})
+        """See ``Client.start_stream``."""
+        self.responded = self.streaming = True
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self.headers]})
 
     async def send_piece(self, piece: bytes) -> None:
-        """Send a piece of the body; waits while the client reads more slowly than it comes."""
+        """See ``Client.send_piece``."""
         await self._send({"type": "http.response.body", "body": piece, "more_body": True})
 
     async def end_stream(self, piece: bytes = b"") -> None:
-        """Send the last piece of the body."""
-        self._streaming = False
+        """See ``Client.end_stream``."""
+        self.streaming = False
         await self._send({"type": "http.response.body", "body": piece, "more_body": False})
 
-    async def send_error(self, error: GatewayError) -> None:
-        """Tell the client of ``error``: as the answer, or inside the stream where that has begun."""
-        if isinstance(error, ClientDisconnected):
-            return
-        if self._streaming:
-            await self.end_stream(error_event(error))
-        elif not self.responded:
-            headers = error_headers(error)
-            if isinstance(error, BodyTooLarge):
-                headers.append((b"connection", b"close"))  # the rest of the body is not read
-            await self.send_whole(error.status, headers, error_body(error))
 
+class _AsgiPresence(Presence):
+    """Learns from ``receive`` that the client left, in a task of its own."""
 
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
-
-
-class Presence:
-    """An asynchronous context that is cancelled when the client leaves; built like ``asyncio.timeout``."""
-
-    __slots__ = ("_cancelling", "_left", "_receive", "_task", "_watcher")
+    __slots__ = ("_receive", "_watcher")
 
     def __init__(self, receive: Receive) -> None:
+        super().__init__()
         self._receive = receive
-        self._left = False
 
-    async def __aenter__(self) -> Self:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("A client's presence can be watched inside a task only.")
-        self._task = task
-        self._cancelling = task.cancelling()
+    def __enter__(self) -> Self:
+        super().__enter__()
         self._watcher = asyncio.get_running_loop().create_task(self._watch())
         return self
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
-        self._left = True
-        self._task.cancel()
+        self.interrupt(client_left())
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._watcher.cancel()
-        if self._left and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise ClientDisconnected("The client left before the answer was complete.") from error
+        super().__exit__(kind, error, traceback)

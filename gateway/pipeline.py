@@ -21,7 +21,7 @@ from dataclasses import replace
 
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator
-from gateway.downstream import Client, Receive, Send
+from gateway.downstream import Client, send_error
 from gateway.errors import (
     BudgetExhausted,
     GatewayError,
@@ -72,23 +72,23 @@ class Pipeline:
         self._request_ids = request_ids
         self._body_bytes_max = body_bytes_max
 
-    async def serve(self, operation: Operation, headers: Headers, receive: Receive, send: Send) -> None:
+    async def serve(self, operation: Operation, headers: Headers, client: Client) -> None:
         """Serve one request from its first byte to its record."""
         exchange = self._begin(operation)
-        client = Client(receive, send, [(b"x-request-id", exchange.request_id.encode())])
+        client.headers.append((b"x-request-id", exchange.request_id.encode()))
         try:
             await self._serve(exchange, headers, client)
             exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
         except GatewayError as error:
             exchange.status = error.status
             exchange.outcome, exchange.error = error.outcome, error.code
-            await client.send_error(error)
+            await send_error(client, error)
         except asyncio.CancelledError:
             exchange.outcome, exchange.error = "disconnected", "cancelled"
             raise
         except Exception:
             exchange.status, exchange.outcome, exchange.error = 500, "upstream_error", GatewayError.code
-            await client.send_error(GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
+            await send_error(client, GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
             raise
         finally:
             self._observe(exchange)
@@ -100,31 +100,28 @@ class Pipeline:
         body = await client.body(self._body_bytes_max, declared=named.get(b"content-length"))
         exchange.call = read_call(body, exchange.operation)
         exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
-        async with client.present():
+        total = exchange.candidates[0].tier.timeouts.total
+        with client.present() as presence:
+            presence.limit(total, UpstreamTimeout(f"The request was not answered within {total:g} seconds."))
             ending = await self._first_good(exchange, exchange.call, headers, client)
         await ending()
 
     async def _first_good(self, exchange: Exchange, call: Call, headers: Headers, client: Client) -> Ending:
-        """Try the candidates in order within the first one's deadline; the first failure is the request's."""
-        total = exchange.candidates[0].tier.timeouts.total
+        """Try the candidates in order; the first failure is the request's."""
         failure: GatewayError | None = None
-        try:
-            async with asyncio.timeout(total):
-                for candidate in exchange.candidates:
-                    try:
-                        return await self._try(exchange, _because(candidate, failure), call, headers, client)
-                    except (TierSaturated, UpstreamFailed) as error:
-                        if exchange.responded:
-                            raise
-                        failure = failure or error
-                    except BudgetExhausted as error:
-                        # A spent budget is the answer, unless it is a fallback's: then the first failure is.
-                        failure = failure or error
-                        if failure is error:
-                            break
-        except TimeoutError as error:
-            raise UpstreamTimeout(f"The request was not answered within {total:g} seconds.") from error
-        raise (failure if failure is not None else ModelNotFound("No tier may serve this request.", param="model"))
+        for candidate in exchange.candidates:
+            try:
+                return await self._try(exchange, _because(candidate, failure), call, headers, client)
+            except (TierSaturated, UpstreamFailed) as error:
+                if exchange.responded:
+                    raise
+                failure = failure or error
+            except BudgetExhausted as error:
+                # A spent budget is the answer, unless it is a fallback's: then the first failure is.
+                failure = failure or error
+                if failure is error:
+                    break
+        raise failure if failure is not None else ModelNotFound("No tier may serve this request.", param="model")
 
     async def _try(
         self, exchange: Exchange, candidate: Candidate, call: Call, headers: Headers, client: Client

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator, digest
+from gateway.downstream import AsgiClient
 from gateway.exchange import Caller, RequestRecord
 from gateway.forward import Forwarder
 from gateway.observe import Observer
@@ -61,7 +62,7 @@ class Rig:
     ) -> "asyncio.Task[None]":
         """Begin to serve a request."""
         authorization = [] if key is None else [(b"authorization", b"Bearer " + key)]
-        serving = self.pipeline.serve(operation, [*authorization, *headers], client.receive, client.send)
+        serving = self.pipeline.serve(operation, [*authorization, *headers], AsgiClient(client.receive, client.send))
         task = asyncio.get_running_loop().create_task(serving)
         self.tasks.append(task)
         return task

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -115,7 +114,7 @@ async def test_the_parts_work_together_on_a_real_store(tmp_path: Path, upstream:
 
 
 async def test_overdue_reservations_are_looked_for_beside_requests() -> None:
-    """Those of a process that died are charged although nobody asks; a store that is away for a while is asked again."""
+    """Those of a process that died are charged although nobody asks; a store that was away is asked again."""
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     ledger.down = {"expire"}
@@ -159,65 +158,6 @@ async def test_the_systems_clock_goes_forward() -> None:
     assert abs(clock.unix() - time.time()) < 60
 
 
-class Served:
-    """``serve`` in this process, seen from a thread that speaks HTTP to it and then stops it by signals."""
-
-    def __init__(self, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-        self.capfdbinary = capfdbinary
-        self.log = b""
-        self.answers: list[int] = []
-
-    def lines(self) -> list[dict[str, Any]]:
-        """The log so far."""
-        self.log += self.capfdbinary.readouterr().err
-        return [json.loads(line) for line in self.log.splitlines() if line.startswith(b"{")]
-
-    def address(self) -> str:
-        """Where it listens, as soon as it says so."""
-        give_up = time.monotonic() + BOUND_SECONDS
-        while time.monotonic() < give_up:
-            for line in self.lines():
-                if line["event"] == "gateway.listening":
-                    return f"http://{line['host']}:{line['port']}"
-            time.sleep(0.01)
-        raise AssertionError(f"it does not listen: {self.log!r}")
-
-
-@pytest.mark.integration
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_gateway_serves_until_it_is_told_to_stop(
-    tmp_path: Path,
-    upstream: OpenAIUpstream,
-    monkeypatch: pytest.MonkeyPatch,
-    capfdbinary: pytest.CaptureFixture[bytes],
-    number: signal.Signals,
-) -> None:
-    """By either signal, and the stop is a success: the log tells its life from the store's start to its end."""
-    monkeypatch.setenv("CALLER", KEY)
-    monkeypatch.setenv("UPSTREAM", UPSTREAM_KEY)
-    served = Served(capfdbinary)
-
-    def visit() -> None:
-        url = served.address()
-        try:
-            with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}) as client:
-                served.answers.append(client.post("/v1/chat/completions", content=request()).status_code)
-                served.answers.append(client.get("/readyz").status_code)
-        finally:
-            os.kill(os.getpid(), number)
-
-    visitor = threading.Thread(target=visit)
-    visitor.start()
-    try:
-        asyncio.run(serve(settings_of(tmp_path), map_of(upstream.url)))
-    finally:
-        visitor.join(BOUND_SECONDS)
-    assert served.answers == [200, 200]
-    events = [line["event"] for line in served.lines()]
-    assert events == ["store.ready", "gateway.listening", "request.ended", "gateway.stopped"]
-    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-
-
 def settings_of(tmp_path: Path, **fields: Any) -> Settings:  # noqa: ANN401 - any of the settings
     """Settings for a short life on a free port."""
     return Settings(
@@ -229,6 +169,74 @@ def settings_of(tmp_path: Path, **fields: Any) -> Settings:  # noqa: ANN401 - an
 def secrets_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CALLER", KEY)
     monkeypatch.setenv("UPSTREAM", UPSTREAM_KEY)
+
+
+class Served:
+    """``serve`` on the test's own loop; stopped by signals to this process, since that is how it is stopped."""
+
+    def __init__(self, task: "asyncio.Task[None]", capture: pytest.CaptureFixture[bytes]) -> None:
+        self._task = task
+        self._capture = capture
+        self._log = b""
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The log so far."""
+        self._log += self._capture.readouterr().err
+        whole = self._log[: self._log.rfind(b"\n") + 1]
+        return [json.loads(line) for line in whole.splitlines() if line.startswith(b"{")]
+
+    def begun(self) -> bool:
+        """Whether it listens, or has ended already."""
+        return self._task.done() or any(line["event"] == "gateway.listening" for line in self.lines())
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        [port] = [int(line["port"]) for line in self.lines() if line["event"] == "gateway.listening"]
+        return port
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the gateway, which must be there to take it."""
+        assert not self._task.done()
+        os.kill(os.getpid(), number)
+
+    async def end(self) -> None:
+        """Wait until it has stopped."""
+        async with asyncio.timeout(BOUND_SECONDS):
+            await self._task
+
+
+@asynccontextmanager
+async def served(settings: Settings, tiers: TierMap, capture: pytest.CaptureFixture[bytes]) -> AsyncIterator[Served]:
+    """A gateway that listens; cancelled at the end if it was not stopped."""
+    task = asyncio.ensure_future(serve(settings, tiers))
+    subject = Served(task, capture)
+    try:
+        await eventually(subject.begun, BOUND_SECONDS)
+        yield subject
+    finally:
+        if not task.done():
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("secrets_set")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_gateway_serves_until_it_is_told_to_stop(
+    tmp_path: Path, upstream: OpenAIUpstream, capfdbinary: pytest.CaptureFixture[bytes], number: signal.Signals
+) -> None:
+    """By either signal, and the stop is a success: the log tells its life from the store's start to its end."""
+    async with served(settings_of(tmp_path), map_of(upstream.url), capfdbinary) as subject:
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{subject.port}", headers=headers) as client:
+            assert (await client.post("/v1/chat/completions", content=request())).status_code == 200
+            assert (await client.get("/readyz")).status_code == 200
+        subject.signal(number)
+        await subject.end()
+        events = [line["event"] for line in subject.lines()]
+    assert events == ["store.ready", "gateway.listening", "request.ended", "gateway.stopped"]
 
 
 @pytest.mark.usefixtures("secrets_set")
@@ -243,13 +251,11 @@ async def test_an_address_that_is_taken_is_told_as_such(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("secrets_set")
 async def test_a_store_elsewhere_may_come_later(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     """The gateway starts without it and says so; ``--store`` goes before the tier map's."""
-    serving = asyncio.ensure_future(serve(settings_of(tmp_path, store=NOBODY), map_of("http://127.0.0.1:1/v1")))
-    served = Served(capfdbinary)
-    await eventually(lambda: len(served.lines()) >= 2, BOUND_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(BOUND_SECONDS):
-        await serving
-    [unavailable, listening, stopped] = served.lines()
+    tiers = map_of("http://127.0.0.1:1/v1")
+    async with served(settings_of(tmp_path, store=NOBODY), tiers, capfdbinary) as subject:
+        subject.signal(signal.SIGTERM)
+        await subject.end()
+        [unavailable, listening, stopped] = subject.lines()
     assert (unavailable["event"], unavailable["store"]) == ("store.unavailable", NOBODY)
     assert (listening["event"], listening["tiers"]) == ("gateway.listening", ["routing"])
     assert stopped["event"] == "gateway.stopped"
@@ -260,30 +266,24 @@ async def test_a_second_signal_does_not_wait_for_open_answers(
     tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     """The first one gives them time."""
-    served = Served(capfdbinary)
     settings = settings_of(tmp_path, store=NOBODY, drain_seconds=600)
-    serving = asyncio.ensure_future(serve(settings, map_of("http://127.0.0.1:1/v1")))
-    await eventually(lambda: len(served.lines()) >= 2, BOUND_SECONDS)
-    port = served.lines()[1]["port"]
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-caller\r\n")
-    writer.write(b"content-length: 10\r\n\r\n")
-    await writer.drain()
-    with contextlib.suppress(OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
-    await eventually(lambda: _refuses(port), BOUND_SECONDS)
-    assert not serving.done()
-    os.kill(os.getpid(), signal.SIGTERM)
-    async with asyncio.timeout(BOUND_SECONDS):
-        await serving
-    writer.close()
-    del reader
+    async with served(settings, map_of("http://127.0.0.1:1/v1"), capfdbinary) as subject:
+        port = subject.port
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer sk-caller\r\n")
+        writer.write(b"content-length: 10\r\nexpect: 100-continue\r\n\r\n")
+        assert await reader.readline() == b"HTTP/1.1 100 Continue\r\n"
+        subject.signal(signal.SIGTERM)
+        await eventually(lambda: not _answers(port))
+        subject.signal(signal.SIGTERM)
+        await subject.end()
+        writer.close()
 
 
-def _refuses(port: int) -> bool:
+def _answers(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-        return False
-    return True
+        return True
+    return False
 
 
 async def test_a_secret_that_is_missing_stops_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +293,7 @@ async def test_a_secret_that_is_missing_stops_the_start(tmp_path: Path, monkeypa
     with pytest.raises(SettingsInvalid, match="env:CALLER") as caught:
         await serve(settings_of(tmp_path), map_of("http://127.0.0.1:1/v1"))
     assert "env:UPSTREAM" in str(caught.value)
-    assert os.listdir(tmp_path) == []
+    assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.usefixtures("secrets_set")

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from gateway.downstream import Client
-from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, TierSaturated
+from gateway.downstream import AsgiClient, Presence, send_error
+from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, TierSaturated, UpstreamTimeout
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import Hang
 
@@ -14,8 +14,10 @@ ID = (b"x-request-id", b"req_1")
 BOUND_SECONDS = 5.0
 
 
-def client_of(fake: FakeClient) -> Client:
-    return Client(fake.receive, fake.send, [ID])
+def client_of(fake: FakeClient) -> AsgiClient:
+    client = AsgiClient(fake.receive, fake.send)
+    client.headers.append(ID)
+    return client
 
 
 @pytest.mark.parametrize("pieces", [(b"",), (b"abc",), (b"a", b"b", b"c"), (b"ab", b"", b"c", b"")])
@@ -37,7 +39,7 @@ async def test_a_body_is_bounded(pieces: tuple[bytes, ...]) -> None:
     client = client_of(fake)
     with pytest.raises(BodyTooLarge, match="more than 3 bytes") as caught:
         await client.body(3)
-    await client.send_error(caught.value)
+    await send_error(client, caught.value)
     assert fake.status == 413
     assert fake.headers[b"connection"] == b"close"
 
@@ -62,7 +64,7 @@ async def test_a_whole_answer_has_its_length_and_the_headers_of_every_answer() -
     """Those that were given at first and those that were added."""
     fake = FakeClient(b"")
     client = client_of(fake)
-    client.add_headers([(b"x-added", b"1")])
+    client.headers.append((b"x-added", b"1"))
     await client.send_whole(201, [(b"content-type", b"text/plain")], b"hello")
     assert (fake.status, fake.body) == (201, b"hello")
     assert fake.headers == {
@@ -90,7 +92,7 @@ async def test_a_stream_is_sent_piece_by_piece() -> None:
 async def test_an_error_before_the_answer_is_the_answer() -> None:
     """With its status and headers."""
     fake = FakeClient(b"")
-    await client_of(fake).send_error(TierSaturated("Full.", retry_after_seconds=5))
+    await send_error(client_of(fake), TierSaturated("Full.", retry_after_seconds=5))
     assert fake.status == 503
     assert fake.error["code"] == "tier_saturated"
     assert fake.headers[b"retry-after"] == b"5"
@@ -103,7 +105,7 @@ async def test_an_error_inside_a_stream_is_its_last_event() -> None:
     client = client_of(fake)
     await client.start_stream(200, [])
     await client.send_piece(b"data: 1\n\n")
-    await client.send_error(GatewayError("Broken."))
+    await send_error(client, GatewayError("Broken."))
     assert fake.body.startswith(b'data: 1\n\ndata: {"error":')
     assert json.loads(fake.body.split(b"data: ")[2])["error"]["message"] == "Broken."
     assert fake.is_complete()
@@ -113,14 +115,14 @@ async def test_after_an_answer_there_is_nothing_to_say() -> None:
     """Nor to a client that is gone."""
     fake = FakeClient(b"")
     client = client_of(fake)
-    await client.send_error(ClientDisconnected("Gone."))
+    await send_error(client, ClientDisconnected("Gone."))
     assert fake.sent == []
     await client.send_whole(200, [], b"")
-    await client.send_error(GatewayError("Broken."))
+    await send_error(client, GatewayError("Broken."))
     await client.start_stream(200, [])
     await client.end_stream()
     sent = len(fake.sent)
-    await client.send_error(GatewayError("Broken."))
+    await send_error(client, GatewayError("Broken."))
     assert len(fake.sent) == sent
 
 
@@ -133,7 +135,7 @@ async def test_a_client_that_leaves_ends_what_is_done_for_it() -> None:
     hang = Hang()
 
     async def served() -> None:
-        async with client.present():
+        with client.present():
             await hang.wait()
 
     task = asyncio.ensure_future(served())
@@ -150,7 +152,7 @@ async def test_what_is_done_in_time_is_done() -> None:
     client = client_of(fake)
     await client.body(10)
     tasks = asyncio.all_tasks()
-    async with client.present():
+    with client.present():
         await asyncio.sleep(0)
     fake.leave()
     await asyncio.sleep(0)
@@ -163,9 +165,8 @@ async def test_an_error_inside_passes_as_it_is() -> None:
     fake = FakeClient(b"")
     client = client_of(fake)
     await client.body(10)
-    with pytest.raises(TierSaturated):
-        async with client.present():
-            raise TierSaturated("Full.")
+    with pytest.raises(TierSaturated), client.present():
+        raise TierSaturated("Full.")
 
 
 async def test_a_cancellation_by_somebody_else_stays_one() -> None:
@@ -176,7 +177,7 @@ async def test_a_cancellation_by_somebody_else_stays_one() -> None:
     hang = Hang()
 
     async def served() -> None:
-        async with client.present():
+        with client.present():
             await hang.wait()
 
     task = asyncio.ensure_future(served())
@@ -194,7 +195,7 @@ async def test_both_at_once_are_a_cancellation() -> None:
     hang, cleaning = Hang(), Hang()
 
     async def served() -> None:
-        async with client.present():
+        with client.present():
             try:
                 await hang.wait()
             finally:
@@ -209,16 +210,31 @@ async def test_both_at_once_are_a_cancellation() -> None:
         await task
 
 
+async def test_a_deadline_ends_what_is_waited_for_with_its_own_error() -> None:
+    """Only the first cause counts, and one that comes after the end means nothing."""
+    presence = Presence()
+    late = UpstreamTimeout("Too late.")
+
+    async def served() -> None:
+        with presence:
+            presence.limit(0.01, late)
+            await Hang().wait()
+
+    with pytest.raises(UpstreamTimeout) as caught:
+        await served()
+    assert caught.value is late
+    presence.interrupt(ClientDisconnected("Gone."))
+    await asyncio.sleep(0)
+
+
 def test_presence_is_of_a_task() -> None:
     """Outside of one there is nothing to cancel."""
-    fake = FakeClient(b"")
-    entering = client_of(fake).present().__aenter__()
     loop = asyncio.new_event_loop()
     outcome: list[BaseException] = []
 
     def step() -> None:
         try:
-            entering.send(None)
+            Presence().__enter__()
         except RuntimeError as error:
             outcome.append(error)
         loop.stop()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.downstream import Client
+from gateway.downstream import AsgiClient
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 from gateway.exchange import Attempt, Exchange
 from gateway.relay import BODY_END_SECONDS, Ending, Relay
@@ -30,7 +30,8 @@ class Relayed:
         self.exchange: Exchange = exchange(**fields)
         self.attempt: Attempt = attempt(reason="route:default")
         self.client = FakeClient(b"")
-        self.downstream = Client(self.client.receive, self.client.send, [(b"x-request-id", b"req_1")])
+        self.downstream = AsgiClient(self.client.receive, self.client.send)
+        self.downstream.headers.append((b"x-request-id", b"req_1"))
         self.response = FakeResponse()
 
     async def whole(self, *, status: int = 200, body: bytes = ANSWER, usage: Usage | None = None) -> Ending:

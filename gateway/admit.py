@@ -8,13 +8,12 @@ for those given back by other processes.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 
 from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Ledger, NoBudget, NoSlot, SlotClaim
 from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
-from tiers.budgets import Hold, holds
+from tiers.budgets import Concern, Hold, concerns, holds
 from tiers.estimate import answer_bound, worst_case, worst_cost
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Tier
@@ -23,6 +22,8 @@ from tiers.wording import amount_text, duration_text
 POLL_SECONDS = 0.1
 """How often the first in a queue asks for slots that another process may have given back."""
 SATURATED_RETRY_SECONDS = 5.0
+CONCERNS_KEPT_MAX = 10_000
+"""For how many callers, agents and runs it is remembered which budgets concern them."""
 RESERVATION_GRACE_SECONDS = 15.0
 """How much longer than its request's deadline a reservation lives: the time to settle it."""
 
@@ -54,6 +55,8 @@ class Admission:
         self._clock = clock
         self._budgets = budgets
         self._abandon = abandon
+        self._slots = {name: SlotClaim(name=name, capacity=tier.slots) for name, tier in tiers.items()}
+        self._concerns: dict[tuple[str, str, str, str, str], tuple[Concern, ...]] = {}
         self._queues = {name: _Queue() for name in tiers}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
@@ -132,10 +135,39 @@ class Admission:
         life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
-            slot=SlotClaim(name=tier.name, capacity=tier.slots),
-            holds=_holds(exchange, self._budgets, attempt),
+            slot=self._slots[tier.name],
+            holds=self._holds(exchange, attempt),
             life_seconds=min(life, LIFE_SECONDS_MAX),
         )
+
+    def _holds(self, exchange: Exchange, attempt: Attempt) -> tuple[Hold, ...]:
+        call, caller, identity, tier = exchange.call, exchange.caller, exchange.identity, attempt.tier
+        if not self._budgets or call is None or caller is None:
+            return ()
+        usage = worst_case(
+            tier,
+            prompt_bytes=_prompt_bytes(call, tier),
+            max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
+            choices=call.choices,
+            generates=exchange.operation.generates,
+        )
+        concerned = self._concerned((tier.name, identity.agent, caller.name, identity.flow, identity.run))
+        wanted = holds(concerned, usage=usage, microdollars=worst_cost(tier, usage))
+        if all(hold.amount <= AMOUNT_MAX for hold in wanted):
+            return wanted
+        # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
+        return tuple(hold._replace(amount=min(hold.amount, AMOUNT_MAX)) for hold in wanted)
+
+    def _concerned(self, names: tuple[str, str, str, str, str]) -> tuple[Concern, ...]:
+        """Which budgets concern a request of these names; kept, since the same callers come again and again."""
+        found = self._concerns.get(names)
+        if found is None:
+            if len(self._concerns) >= CONCERNS_KEPT_MAX:
+                self._concerns.clear()
+            tier, agent, key, flow, run = names
+            found = concerns(self._budgets, tier=tier, agent=agent, key=key, flow=flow, run=run)
+            self._concerns[names] = found
+        return found
 
 
 def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
@@ -143,31 +175,6 @@ def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
     if call is None or call.max_output is not None or exchange.operation.bound_field is None:
         return None
     return answer_bound(tier, prompt_bytes=_prompt_bytes(call, tier))
-
-
-def _holds(exchange: Exchange, budgets: Sequence[Budget], attempt: Attempt) -> tuple[Hold, ...]:
-    call, caller, identity, tier = exchange.call, exchange.caller, exchange.identity, attempt.tier
-    if not budgets or call is None or caller is None:
-        return ()
-    usage = worst_case(
-        tier,
-        prompt_bytes=_prompt_bytes(call, tier),
-        max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
-        choices=call.choices,
-        generates=exchange.operation.generates,
-    )
-    wanted = holds(
-        budgets,
-        tier=tier.name,
-        agent=identity.agent,
-        key=caller.name,
-        flow=identity.flow,
-        run=identity.run,
-        usage=usage,
-        microdollars=worst_cost(tier, usage),
-    )
-    # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
-    return tuple(hold if hold.amount <= AMOUNT_MAX else replace(hold, amount=AMOUNT_MAX) for hold in wanted)
 
 
 def _prompt_bytes(call: Call, tier: Tier) -> int:

@@ -39,9 +39,12 @@ class Presence:
         self._cancelling = task.cancelling()
         return self
 
-    def limit(self, seconds: float, cause: GatewayError) -> None:
-        """End the scope with ``cause`` after ``seconds``."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, self.interrupt, cause)
+    def limit(self, seconds: float, cause: Callable[[], GatewayError]) -> None:
+        """End the scope with what ``cause`` makes after ``seconds``."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_over, cause)
+
+    def _time_is_over(self, cause: Callable[[], GatewayError]) -> None:
+        self.interrupt(cause())
 
     def interrupt(self, cause: GatewayError) -> None:
         """End the scope with ``cause`` at what it waits for now. Only the first cause counts."""

@@ -18,6 +18,7 @@ a tier is saturated. After its first byte there is only the rest of the same ans
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator
@@ -40,6 +41,7 @@ from gateway.wire.call import Call, read_call
 from gateway.wire.headers import IDENTITY, Header, identity_value
 from gateway.wire.operations import Operation
 from tiers.routing import Candidate
+from tiers.tiermap import Tier
 
 Headers = Sequence[Header]
 
@@ -100,9 +102,9 @@ class Pipeline:
         body = await client.body(self._body_bytes_max, declared=named.get(b"content-length"))
         exchange.call = read_call(body, exchange.operation)
         exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
-        total = exchange.candidates[0].tier.timeouts.total
+        tier = exchange.candidates[0].tier
         with client.present() as presence:
-            presence.limit(total, UpstreamTimeout(f"The request was not answered within {total:g} seconds."))
+            presence.limit(tier.timeouts.total, partial(_too_late, tier))
             ending = await self._first_good(exchange, exchange.call, headers, client)
         await ending()
 
@@ -150,6 +152,10 @@ class Pipeline:
             operation=operation,
             identity=_NOBODY,
         )
+
+
+def _too_late(tier: Tier) -> UpstreamTimeout:
+    return UpstreamTimeout(f"The request was not answered within {tier.timeouts.total:g} seconds.")
 
 
 def _because(candidate: Candidate, failure: GatewayError | None) -> Candidate:

@@ -18,6 +18,7 @@ class Router:
 
     def __init__(self, tier_map: TierMap) -> None:
         self._map = tier_map
+        self._named = {name: candidates(tier_map, Profile(model=name)) for name in tier_map.names}
 
     def __call__(self, call: Call, identity: Identity, caller: Caller) -> Sequence[Candidate]:
         """The tier that the request asks for, then its fallback tiers that the caller may use.
@@ -26,6 +27,14 @@ class Router:
             ModelNotFound: ``model`` is no name of the tier map.
             TierNotAllowed: The caller's key may not use the tier.
         """
+        found = self._named.get(call.model) or self._routed(call, identity, caller)
+        if caller.tiers is None:
+            return found
+        if found[0].tier.name not in caller.tiers:
+            raise TierNotAllowed(f"The key {caller.name!r} may not use the tier {found[0].tier.name!r}.", param="model")
+        return [candidate for candidate in found if candidate.tier.name in caller.tiers]
+
+    def _routed(self, call: Call, identity: Identity, caller: Caller) -> Sequence[Candidate]:
         profile = Profile(
             model=call.model,
             agent=identity.agent,
@@ -37,18 +46,13 @@ class Router:
             response_format=call.response_format,
         )
         try:
-            found = candidates(self._map, profile)
+            return candidates(self._map, profile)
         except UnknownModel as error:
             names = list(self.names(caller))
             shown = ", ".join(names[:_SHOWN_NAMES_MAX]) + (", …" if len(names) > _SHOWN_NAMES_MAX else "")
             raise ModelNotFound(
                 f"No tier, alias or model is called {call.model!r} here. There are: {shown}.", param="model"
             ) from error
-        if caller.tiers is None:
-            return found
-        if found[0].tier.name not in caller.tiers:
-            raise TierNotAllowed(f"The key {caller.name!r} may not use the tier {found[0].tier.name!r}.", param="model")
-        return [candidate for candidate in found if candidate.tier.name in caller.tiers]
 
     def names(self, caller: Caller) -> Mapping[str, str]:
         """What the caller may send as ``model`` → the tier that serves it (``auto`` → ``auto``)."""

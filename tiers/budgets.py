@@ -1,15 +1,14 @@
 """Which budgets concern a request, and how much of each its worst case holds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 from tiers.tiermap import Budget
 from tiers.usage import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class Hold(NamedTuple):
     """An amount to hold on one owner's budget; ``limit`` and ``amount`` in ``unit`` (``USD`` is
     microdollars).
 
@@ -25,43 +24,37 @@ class Hold:
     amount: int
 
 
-def holds(
-    budgets: Sequence[Budget],
-    *,
-    tier: str,
-    agent: str,
-    key: str,
-    flow: str,
-    run: str,
-    usage: Usage,
-    microdollars: int,
-) -> tuple[Hold, ...]:
-    """What a request holds on each budget that concerns it, in the order of ``budgets``.
+Concern = tuple[Budget, str]
+"""A budget that concerns a request, and the owner's name in it."""
+
+
+def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow: str, run: str) -> tuple[Concern, ...]:
+    """The budgets that concern a request on ``tier`` for the other names, in the order of ``budgets``.
 
     An empty name (the caller named no agent, say) belongs to no budget of that kind.
-
-    Args:
-        budgets: All budgets of the tier map.
-        tier: Where the attempt would run; ``agent``, ``key``, ``flow`` and ``run`` say for whom.
-        agent: See ``tier``.
-        key: See ``tier``.
-        flow: See ``tier``.
-        run: See ``tier``.
-        usage: The tokens to hold, from ``tiers.estimate.worst_case``.
-        microdollars: The money to hold, from ``tiers.estimate.worst_cost``.
     """
     names = {"tier": tier, "agent": agent, "key": key, "flow": flow, "run": run, "all": "*"}
     return tuple(
-        Hold(
-            budget=budget.name,
-            owner=name,
-            unit=budget.unit,
-            limit=budget.limit,
-            window_seconds=budget.window_seconds,
-            amount=amount(budget.unit, usage, microdollars),
-        )
+        (budget, name)
         for budget in budgets
         if (name := names[budget.owner.kind]) and fnmatchcase(name, budget.owner.pattern)
+    )
+
+
+def holds(concerned: Sequence[Concern], *, usage: Usage, microdollars: int) -> tuple[Hold, ...]:
+    """What a request holds on each budget that concerns it: ``usage`` and ``microdollars`` are its worst case."""
+    return tuple(
+        [
+            Hold(
+                budget.name,
+                owner,
+                budget.unit,
+                budget.limit,
+                budget.window_seconds,
+                amount(budget.unit, usage, microdollars),
+            )
+            for budget, owner in concerned
+        ]
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from tiers.budgets import Hold
 from tiers.tiermap import Budget
 
@@ -26,8 +28,7 @@ class SlotClaim:
     capacity: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What one attempt needs before it may start: all of it is taken, or nothing.
 
     ``id`` is unique per attempt. ``life_seconds`` (above zero, at most ``LIFE_SECONDS_MAX``) bounds the

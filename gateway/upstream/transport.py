@@ -1,15 +1,15 @@
 """What ``forward`` and ``relay`` ask of a way to an endpoint. One module per kind of transport fulfils it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header names in lower case, in the order sent or received."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``."""
 
     method: bytes

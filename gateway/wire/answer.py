@@ -1,28 +1,28 @@
 """A complete JSON answer, peeked at: whether it is one, and its usage."""
 
+from typing import Any
+
 import msgspec
 
-from gateway.wire.operations import Operation
+from gateway.wire.operations import OPERATIONS, Operation
 from gateway.wire.usage import ReportedUsage, to_usage
 from tiers.usage import Usage
 
-
-class _Answer(msgspec.Struct):
-    error: msgspec.Raw = msgspec.Raw()
-    usage: msgspec.Raw = msgspec.Raw()
-    choices: msgspec.Raw = msgspec.Raw()
-    output: msgspec.Raw = msgspec.Raw()
-    content: msgspec.Raw = msgspec.Raw()
-    data: msgspec.Raw = msgspec.Raw()
-    results: msgspec.Raw = msgspec.Raw()
-    tokens: msgspec.Raw = msgspec.Raw()
-    prompt: msgspec.Raw = msgspec.Raw()
-    input_tokens: msgspec.Raw = msgspec.Raw()
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
-_usage = msgspec.json.Decoder(ReportedUsage).decode
+_ABSENT = msgspec.Raw()
 _NOTHING = (b"", b"null")
+
+
+def _decoder(field: str, usage: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type as a value
+    """Decodes nothing but ``error``, ``usage`` and ``field``; the rest is only proven to be JSON."""
+    raw = (field, msgspec.Raw, _ABSENT)
+    return msgspec.json.Decoder(
+        msgspec.defstruct("Answer", [("error", msgspec.Raw, _ABSENT), ("usage", usage, None), raw])
+    )
+
+
+_FIELDS = {operation.expects for operation in OPERATIONS.values()}
+_WITH_USAGE = {field: _decoder(field, ReportedUsage | None) for field in _FIELDS}
+_WITHOUT_USAGE = {field: _decoder(field, Any) for field in _FIELDS}
 
 
 def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:
@@ -31,18 +31,17 @@ def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:
     Runpod's edge is known to send failures with status 200 and a body of its own; such a body has none of the
     operation's fields, or an ``error``.
     """
+    field = operation.expects
     try:
-        answer = _decode(body)
+        answer = _WITH_USAGE[field].decode(body)
+        usage = answer.usage
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        try:
+            answer, usage = _WITHOUT_USAGE[field].decode(body), None
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False, None
+    if answer.error is not _ABSENT and bytes(answer.error) not in _NOTHING:
         return False, None
-    if bytes(answer.error) not in _NOTHING:
+    if bytes(getattr(answer, field)) in _NOTHING:
         return False, None
-    if all(bytes(getattr(answer, field)) in _NOTHING for field in operation.expects):
-        return False, None
-    raw = bytes(answer.usage)
-    if raw in _NOTHING:
-        return True, None
-    try:
-        return True, to_usage(_usage(raw), operation.dialect)
-    except msgspec.DecodeError:
-        return True, None
+    return True, to_usage(usage, operation.dialect) if usage is not None else None

@@ -1,23 +1,18 @@
 """A request's body, peeked at: only what routing, admission and accounting read. The bytes stay as they came."""
 
 import re
-from dataclasses import dataclass
 
 import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.operations import Operation
 
-_MEDIA = (b'"image_url"', b'"input_image"', b'"input_audio"', b'"audio_url"', b'"video_url"', b'"source"')
-"""Keys behind which tokens hide that the body's size does not bound (an image by its address)."""
-
 MODEL_CHARACTERS_MAX = 256
 """The longest ``model``: it is repeated in errors, records and the log."""
 _FIELD = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, kw_only=True):
     """What one request asks for.
 
     ``max_output`` is the caller's bound on tokens per answer, ``None`` where it set none; ``choices`` is how many
@@ -83,11 +78,10 @@ def read_call(body: bytes, operation: Operation) -> Call:
     """
     try:
         peek = _peek(body)
-        raw_options = bytes(peek.stream_options)
+        raw_options = bytes(peek.stream_options) if peek.stream_options is not _ABSENT else b""
         options = _stream_options(raw_options) if raw_options not in _NOTHING else None
-        prompts = _count_prompts(bytes(peek.prompt)) if operation.generates else 1
-        raw_text = bytes(peek.text)
-        text = _text(raw_text) if raw_text[:1] == b"{" else None
+        prompts = _count_prompts(bytes(peek.prompt)) if operation.generates and peek.prompt is not _ABSENT else 1
+        text = _text(peek.text) if peek.text is not _ABSENT and bytes(peek.text)[:1] == b"{" else None
     except msgspec.ValidationError as error:
         field = _FIELD.search(str(error))
         message = _FIELD.sub("", str(error)).replace("`", "")
@@ -108,10 +102,7 @@ def read_call(body: bytes, operation: Operation) -> Call:
         )
     if len(peek.model) > MODEL_CHARACTERS_MAX:
         raise InvalidRequest(f'The body\'s "model" has more than {MODEL_CHARACTERS_MAX} characters.', param="model")
-    bounds = (peek.max_tokens, peek.max_completion_tokens, peek.max_output_tokens)
-    answers = max(peek.n or 1, peek.best_of or 1)
-    if min(answers, peek.n or 1, *(bound or 0 for bound in bounds)) < 0:
-        raise InvalidRequest("The body asks for a negative number of tokens or answers.")
+    answers, max_output = _wanted(peek)
     form = text.format if text is not None else peek.response_format
     return Call(
         body=body,
@@ -119,12 +110,36 @@ def read_call(body: bytes, operation: Operation) -> Call:
         stream=bool(peek.stream),
         stream_options=raw_options if options is not None else None,
         wants_usage=options is not None and bool(options.include_usage),
-        max_output=max((bound for bound in bounds if bound is not None), default=None),
+        max_output=max_output,
         choices=answers * prompts,
         tools=bool(peek.tools),
         response_format=(form.type if form is not None else None) or "text",
-        media=any(key in body for key in _MEDIA),
+        media=_may_hold_media(body),
     )
+
+
+def _wanted(peek: _Peek) -> tuple[int, int | None]:
+    """How many answers, and the largest bound on their tokens, ``None`` where none is set."""
+    answers = 1
+    if peek.n is not None or peek.best_of is not None:
+        answers = max(peek.n or 1, peek.best_of or 1)
+        if min(peek.n or 1, peek.best_of or 1) < 0:
+            raise InvalidRequest("The body asks for a negative number of answers.")
+    largest: int | None = None
+    for bound in (peek.max_tokens, peek.max_completion_tokens, peek.max_output_tokens):
+        if bound is not None:
+            if bound < 0:
+                raise InvalidRequest("The body asks for a negative number of tokens.")
+            largest = bound if largest is None or bound > largest else largest
+    return answers, largest
+
+
+def _may_hold_media(body: bytes) -> bool:
+    """Whether tokens may hide in the prompt that the body's size does not bound, such as an image by its address.
+
+    Looks for the keys ``image_url``, ``audio_url``, ``video_url``, ``input_image``, ``input_audio`` and ``source``.
+    """
+    return b'_url"' in body or b'"input_' in body or b'"source"' in body
 
 
 def _count_prompts(prompt: bytes) -> int:

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.call import Call
-from gateway.wire.operations import Dialect, Operation
+from gateway.wire.operations import Operation
 
 _KEY_MODEL = b'"model"'
 # Loops are unrolled: an alternation per character takes seconds for the largest bodies.
@@ -40,14 +40,14 @@ def upstream_body(call: Call, operation: Operation, model: str, *, answer_bound:
     wanted: dict[str, bytes] = {}
     if call.model != model:
         wanted["model"] = msgspec.json.encode(model)
-    if call.stream and operation.dialect in {Dialect.CHAT, Dialect.COMPLETION}:
+    if call.stream and operation.counts_in_stream:
         options = _usage_options(call)
         if options is not None:
             wanted["stream_options"] = options
     if answer_bound is not None and operation.bound_field is not None:
         wanted[operation.bound_field] = str(answer_bound).encode()
     # The usual shape: the name stands nowhere else, so the one there is must be the top-level one.
-    if body.count(_KEY_MODEL) != 1 or _ESCAPED_LETTER.search(body) is not None:
+    if body.count(_KEY_MODEL) != 1 or (b"\\u00" in body and _ESCAPED_LETTER.search(body)):
         return _replace(body, wanted)
     added = {name: value for name, value in wanted.items() if name != "model"}
     if any(b'"%s"' % name.encode() in body for name in added):

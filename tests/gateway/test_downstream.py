@@ -8,7 +8,7 @@ import pytest
 from gateway.downstream import AsgiClient, Presence, send_error
 from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, TierSaturated, UpstreamTimeout
 from tests.doubles.client import FakeClient
-from tests.doubles.transport import Hang
+from tests.doubles.transport import Gate, Hang
 
 ID = (b"x-request-id", b"req_1")
 BOUND_SECONDS = 5.0
@@ -217,7 +217,7 @@ async def test_a_deadline_ends_what_is_waited_for_with_its_own_error() -> None:
 
     async def served() -> None:
         with presence:
-            presence.limit(0.01, late)
+            presence.limit(0.01, lambda: late)
             await Hang().wait()
 
     with pytest.raises(UpstreamTimeout) as caught:
@@ -225,6 +225,30 @@ async def test_a_deadline_ends_what_is_waited_for_with_its_own_error() -> None:
     assert caught.value is late
     presence.interrupt(ClientDisconnected("Gone."))
     await asyncio.sleep(0)
+
+
+async def test_the_first_cause_is_the_one_that_is_told() -> None:
+    """A deadline that passes while a client's leaving is dealt with interrupts nothing more."""
+    presence = Presence()
+    hang, cleaning = Hang(), Gate()
+    left = ClientDisconnected("Gone.")
+
+    async def served() -> None:
+        with presence:
+            try:
+                await hang.wait()
+            finally:
+                await cleaning.wait()
+
+    task = asyncio.ensure_future(served())
+    await hang.reached.wait()
+    presence.interrupt(left)
+    await cleaning.reached.wait()
+    presence.interrupt(UpstreamTimeout("Too late."))
+    cleaning.opened.set()
+    with pytest.raises(ClientDisconnected) as caught:
+        await task
+    assert caught.value is left
 
 
 def test_presence_is_of_a_task() -> None:

@@ -15,7 +15,7 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import Hang
 from tests.gateway.samples import attempt, budget, call, exchange, token_tier
 from tests.stores import eventually
-from tiers.budgets import holds
+from tiers.budgets import concerns, holds
 from tiers.price import GpuPrice
 from tiers.usage import Usage
 
@@ -38,9 +38,8 @@ class Till:
     async def reserve(self) -> Claim:
         """One more claim: 500 of each budget, and a slot."""
         self.claims += 1
-        wanted = holds(
-            BUDGETS, tier="routing", agent="", key="demo", flow="", run="", usage=Usage(input=500), microdollars=500
-        )
+        concerned = concerns(BUDGETS, tier="routing", agent="", key="demo", flow="", run="")
+        wanted = holds(concerned, usage=Usage(input=500), microdollars=500)
         slot = SlotClaim(name="routing", capacity=9)
         claim = Claim(id=f"req_{self.claims}", slot=slot, holds=wanted, life_seconds=self.life_seconds)
         await self.ledger.reserve(claim)

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from redis.asyncio import BlockingConnectionPool, Redis
 
+from gateway.store.address import Address
+from gateway.store.multiplexed import Multiplexed
+
 BOUND_SECONDS = 10.0
 """How long a test waits for a condition before it fails."""
 
@@ -38,6 +41,16 @@ async def client_of(socket: Path) -> AsyncIterator[Redis]:
         yield client
     finally:
         await client.aclose()
+
+
+@asynccontextmanager
+async def commands_of(socket: Path) -> AsyncIterator[Multiplexed]:
+    """The commands' connection as ``gateway.store`` makes one."""
+    commands = Multiplexed(Address(path=str(socket)))
+    try:
+        yield commands
+    finally:
+        await commands.aclose()
 
 
 @contextmanager

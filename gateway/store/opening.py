@@ -13,13 +13,14 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
+from gateway.store.address import Address
 from gateway.store.embedded import LOG_NAME, PATIENCE, Patience, Report, embedded_valkey, to_logging
+from gateway.store.multiplexed import ANSWER_SECONDS, CONNECT_SECONDS, Multiplexed
+from gateway.store.script import Commands
 
 EMBEDDED = "embedded"
 CONNECTIONS_MAX = 32
 """Connections of one process; who needs one more waits for it as long as for an answer."""
-CONNECT_SECONDS = 2.0
-ANSWER_SECONDS = 2.0
 IDLE_CHECK_SECONDS = 15.0
 """A connection that was idle this long is tried with a PING before it is used."""
 PORT = 6379
@@ -30,6 +31,8 @@ class Store:
     """A store that can be used. ``client`` returns bytes; it reconnects by itself."""
 
     client: Redis = field(repr=False)
+    commands: Commands = field(repr=False)
+    """Where the commands of requests go; ``client`` is for seldom and for large ones."""
     description: str
     """Which store this is, for people: kind, host, port, database; never a password."""
     remedy: str
@@ -38,7 +41,8 @@ class Store:
     async def ping(self) -> None:
         """Raise ``StoreUnavailable``, saying what is wrong and where, unless the store answers."""
         try:
-            await self.client.ping()
+            # The way that requests take: another one might answer while this one does not.
+            await self.commands.execute("PING")
         except (RedisError, OSError) as error:
             raise StoreUnavailable(
                 f"The store, {self.description}, does not answer ({type(error).__name__}: {error}). {self.remedy}",
@@ -63,26 +67,28 @@ async def open_store(
     if url == EMBEDDED:
         async with (
             embedded_valkey(data_directory, patience=patience, report=report) as socket,
-            _client(f"unix://{quote(str(socket))}") as client,
+            _connected(f"unix://{quote(str(socket))}") as (client, commands),
         ):
             server = await client.info("server")
             yield Store(
                 client=client,
+                commands=commands,
                 description=f"embedded Valkey {server['valkey_version']} at {data_directory}",
                 remedy=f"It is started again by itself; its log is {data_directory / LOG_NAME}.",
             )
     else:
         description = _description(url)
-        async with _client(url) as client:
+        async with _connected(url) as (client, commands):
             yield Store(
                 client=client,
+                commands=commands,
                 description=description,
                 remedy="Start it, or correct `store` in the tier map.",
             )
 
 
 @asynccontextmanager
-async def _client(url: str) -> AsyncIterator[Redis]:
+async def _connected(url: str) -> AsyncIterator[tuple[Redis, Multiplexed]]:
     pool = BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS_MAX,
@@ -102,13 +108,21 @@ async def _client(url: str) -> AsyncIterator[Redis]:
     try:
         # A connection is made only later, so an unknown option in the URL would be found by the first
         # request.
-        pool.connection_class(**pool.connection_kwargs)
+        address = Address.of(pool.connection_class(**pool.connection_kwargs), pool.connection_kwargs)
     except TypeError as error:
         raise ValueError(f"the store's URL has an option that the client does not know: {error}") from error
+    except (OSError, RedisError) as error:
+        raise ValueError(f"the store's URL has TLS options that cannot be used: {error}") from error
     client = Redis.from_pool(pool)
+    commands = Multiplexed(
+        address,
+        answer_seconds=pool.connection_kwargs["socket_timeout"],
+        connect_seconds=pool.connection_kwargs["socket_connect_timeout"],
+    )
     try:
-        yield client
+        yield client, commands
     finally:
+        await commands.aclose()
         await client.aclose()
 
 

@@ -14,13 +14,17 @@ from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
 from gateway.exchange import RequestRecord
+from gateway.store.resp import unavailable
+from gateway.store.script import Commands, Script
 
 RECORDS_MAX = 100_000
 """Records that the store keeps, about; the oldest go first."""
 BUFFER_MAX = 10_000
 """Records that one process holds for a store that is away; above it the oldest are dropped."""
-BATCH_MAX = 500
-"""Records in one round trip, written or read."""
+BATCH_MAX = 100
+"""Records that are written together, as one entry of the stream."""
+PAGE_RECORDS = 500
+"""Records that one round trip reads, about."""
 SCAN_MAX = 20_000
 """Records that one question looks at, at most, from the newest back."""
 INTERVAL_SECONDS = 0.05
@@ -35,12 +39,14 @@ Row = dict[str, Any]
 class RecordStore:
     """A stream of ``RequestRecord``s that all processes on one store share.
 
-    ``add`` takes a record at once; ``run``, which the owner of this object runs as a task, writes them.
+    ``add`` takes a record at once; ``run``, which the owner of this object runs as a task, writes them. ``commands``
+    is for writing; ``client`` is for questions, whose long answers would hold up the commands of requests.
     """
 
     def __init__(
         self,
         client: Redis,
+        commands: Commands,
         *,
         prefix: str = "tiergate",
         records_max: int = RECORDS_MAX,
@@ -49,7 +55,9 @@ class RecordStore:
         self.dropped = 0
         """Records lost because the store was away for too long."""
         self._client = client
-        self._stream = f"{{{prefix}}}:records"
+        self._commands = commands
+        self._stream = f"{{{prefix}}}:records".encode()
+        self._append = Script.of("gateway.telemetry", "append")
         self._records_max = records_max
         self._buffer_max = buffer_max
         self._pending: deque[bytes] = deque()
@@ -58,9 +66,15 @@ class RecordStore:
 
     def add(self, record: RequestRecord) -> None:
         """Take a record; never waits and never fails."""
-        self._pending.append(msgspec.json.encode(record))
-        self._trim()
-        self._added.set()
+        self.add_encoded(msgspec.json.encode(record))
+
+    def add_encoded(self, encoded: bytes) -> None:
+        """Take a record that is JSON already, without line breaks; never waits and never fails."""
+        self._pending.append(encoded)
+        if len(self._pending) > self._buffer_max:
+            self._trim()
+        if not self._added.is_set():
+            self._added.set()
 
     async def run(self) -> None:
         """Write records until cancelled; ``flush`` after that writes the last ones."""
@@ -91,16 +105,18 @@ class RecordStore:
         await self.flush()
         # By their bytes: a write whose answer was lost is repeated, and the same bytes are the same request.
         found: dict[bytes, Row] = {}
-        newest = b"+"
-        for _ in range(SCAN_MAX // BATCH_MAX):
-            entries = await self._read(newest)
-            for _, fields in entries:
-                row = msgspec.json.decode(fields[b"record"], type=Row)
-                if (key is None or row["key"] == key) and (run is None or row["run"] == run):
-                    found[fields[b"record"]] = row
-            if len(found) >= limit or len(entries) < BATCH_MAX:
+        entries = await self._read(b"+", b"-", count=1)
+        for _ in range(SCAN_MAX // PAGE_RECORDS):
+            if len(found) >= limit or not entries:
                 break
-            newest = b"(" + entries[-1][0]
+            for _, fields in entries:
+                for encoded in reversed(fields[b"record"].split(b"\n")):
+                    row = msgspec.json.decode(encoded, type=Row)
+                    if (key is None or row["key"] == key) and (run is None or row["run"] == run):
+                        found[encoded] = row
+            # An entry's id is the number of its last record, so a range of ids is a number of records.
+            oldest = entries[-1][0]
+            entries = await self._read(b"(" + oldest, b"%d" % max(0, int(oldest.partition(b"-")[0]) - PAGE_RECORDS))
         return list(found.values())[: max(0, limit)][::-1]
 
     def _trim(self) -> None:
@@ -109,26 +125,22 @@ class RecordStore:
             self.dropped += 1
 
     async def _write(self, batch: list[bytes]) -> None:
+        arguments = (self._records_max, len(batch), b"\n".join(batch))
         try:
-            pipeline = self._client.pipeline(transaction=False)
-            for text in batch:
-                pipeline.xadd(self._stream, {"record": text}, maxlen=self._records_max, approximate=True)
-            await pipeline.execute()
-        except BaseException as error:
+            await self._append.run(self._commands, self._stream, arguments, keeps="records")
+        except BaseException:
             # Cancelled or failed, they may or may not be in the stream: they are written again.
             self._pending.extendleft(reversed(batch))
             self._trim()
             self._added.set()
-            if isinstance(error, RedisError | OSError):
-                raise _unavailable(error) from error
             raise
 
-    async def _read(self, newest: bytes) -> list[Any]:
+    async def _read(self, newest: bytes, oldest: bytes, *, count: int | None = None) -> list[Any]:
         try:
             # Typed by the client for every protocol at once; in this one they are pairs of id and fields.
-            entries: Any = await self._client.xrevrange(self._stream, max=newest, count=BATCH_MAX)
+            entries: Any = await self._client.xrevrange(self._stream, max=newest, min=oldest, count=count)
         except (RedisError, OSError) as error:
-            raise _unavailable(error) from error
+            raise unavailable(error, keeps="records") from error
         return list(entries)
 
 
@@ -136,11 +148,3 @@ def _wait_seconds(failures: int) -> float:
     if failures == 0:
         return INTERVAL_SECONDS
     return BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS)) - 1]
-
-
-def _unavailable(error: Exception) -> StoreUnavailable:
-    """What to tell the caller; the client's own messages name hosts, never passwords."""
-    return StoreUnavailable(
-        f"The store that keeps records does not take or give them ({type(error).__name__}: {error}).",
-        retry_after_seconds=1.0,
-    )

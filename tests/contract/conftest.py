@@ -13,7 +13,7 @@ from gateway.budget.memory import InMemoryLedger
 from gateway.budget.valkey import ValkeyLedger
 from gateway.store.embedded import embedded_valkey
 from tests.contract.ledgers import Subject
-from tests.stores import ManualClock, client_of, pass_store_time, redis_server
+from tests.stores import ManualClock, client_of, commands_of, pass_store_time, redis_server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -51,12 +51,10 @@ async def subject(socket: Path | None) -> AsyncIterator[Subject]:
         yield Subject(ledger=memory, other=memory, pass_time=move)
         return
     prefix = f"test-{uuid.uuid4().hex}"
-    async with client_of(socket) as one, client_of(socket) as two:
+    async with client_of(socket) as client, commands_of(socket) as one, commands_of(socket) as two:
         ledger, other = ValkeyLedger(one, prefix), ValkeyLedger(two, prefix)
 
         async def wait(seconds: float) -> None:
-            await pass_store_time(one, seconds)
+            await pass_store_time(client, seconds)
 
         yield Subject(ledger=ledger, other=other, pass_time=wait)
-        await ledger.aclose()
-        await other.aclose()

@@ -1,4 +1,4 @@
-"""A client of a store that is not there: it answers what a test wants, or not at all."""
+"""Client and commands of a store that is not there: it answers what a test wants, or not at all."""
 
 from typing import Any, cast
 
@@ -29,10 +29,10 @@ class FakeRedis:
         if self.trouble is not None:
             raise self.trouble
 
-    async def ping(self) -> bool:
-        """PING."""
+    async def execute(self, *_: bytes | str | int) -> bytes:
+        """Any command of a request's."""
         await self._reach()
-        return True
+        return b"PONG"
 
     async def xrevrange(self, *_: object, **__: object) -> Any:  # noqa: ANN401 - as the client has it
         """XREVRANGE."""

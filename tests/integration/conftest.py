@@ -9,7 +9,8 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from gateway.store.embedded import embedded_valkey
-from tests.stores import client_of
+from gateway.store.multiplexed import Multiplexed
+from tests.stores import client_of, commands_of
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -22,6 +23,12 @@ async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Path
 async def client(valkey: Path) -> AsyncIterator[Redis]:
     async with client_of(valkey) as client:
         yield client
+
+
+@pytest.fixture
+async def commands(valkey: Path) -> AsyncIterator[Multiplexed]:
+    async with commands_of(valkey) as commands:
+        yield commands
 
 
 @pytest.fixture

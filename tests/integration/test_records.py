@@ -13,8 +13,9 @@ from redis.asyncio import Redis
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Charge, RequestRecord
 from gateway.store import open_store
-from gateway.telemetry.records import BATCH_MAX, RecordStore
-from tests.stores import client_of, eventually
+from gateway.store.multiplexed import Multiplexed
+from gateway.telemetry.records import BATCH_MAX, PAGE_RECORDS, RecordStore
+from tests.stores import client_of, commands_of, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -67,16 +68,16 @@ async def running(records: RecordStore) -> AsyncIterator[None]:
             await writer
 
 
-async def test_a_record_is_read_back_as_it_was(client: Redis, prefix: str) -> None:
+async def test_a_record_is_read_back_as_it_was(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """Every field, by its name; what never happened is null."""
-    records = RecordStore(client, prefix=prefix)
+    records = RecordStore(client, commands, prefix=prefix)
     records.add(record("a"))
     assert await records.recent(key=None, run=None, limit=10) == [msgspec.json.decode(msgspec.json.encode(record("a")))]
 
 
-async def test_questions_are_by_key_by_run_or_both(client: Redis, prefix: str) -> None:
+async def test_questions_are_by_key_by_run_or_both(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """The latest ones that match, newest last."""
-    records = RecordStore(client, prefix=prefix)
+    records = RecordStore(client, commands, prefix=prefix)
     for i in range(6):
         records.add(record(str(i), key=("demo", "other")[i % 2], run=f"run-{i // 3}"))
 
@@ -92,33 +93,33 @@ async def test_questions_are_by_key_by_run_or_both(client: Redis, prefix: str) -
     assert await ids(None, None, 0) == ""
 
 
-async def test_questions_look_back_beyond_one_page(client: Redis, prefix: str) -> None:
+async def test_questions_look_back_beyond_one_page(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """An old record of a quiet run is found under the records of a busy one."""
-    records = RecordStore(client, prefix=prefix)
+    records = RecordStore(client, commands, prefix=prefix)
     records.add(record("quiet", run="quiet"))
-    for i in range(2 * BATCH_MAX):
+    for i in range(2 * PAGE_RECORDS):
         records.add(record(str(i)))
     assert len(await records.recent(key=None, run="quiet", limit=1)) == 1
-    assert len(await records.recent(key=None, run=None, limit=BATCH_MAX + 1)) == BATCH_MAX + 1
+    assert len(await records.recent(key=None, run=None, limit=PAGE_RECORDS + 1)) == PAGE_RECORDS + 1
 
 
-async def test_the_writer_writes_without_being_asked(client: Redis, prefix: str) -> None:
+async def test_the_writer_writes_without_being_asked(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """Another process sees the records soon, in the order of their ends."""
-    records = RecordStore(client, prefix=prefix)
+    records = RecordStore(client, commands, prefix=prefix)
     async with running(records):
         for i in range(3):
             records.add(record(str(i)))
 
         async def seen() -> bool:
-            rows = await RecordStore(client, prefix=prefix).recent(key=None, run=None, limit=9)
+            rows = await RecordStore(client, commands, prefix=prefix).recent(key=None, run=None, limit=9)
             return [row["request_id"] for row in rows] == ["0", "1", "2"]
 
         await eventually(seen)
 
 
-async def test_the_store_keeps_about_the_number_that_is_set(client: Redis, prefix: str) -> None:
+async def test_the_store_keeps_about_the_number_that_is_set(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """The oldest go first."""
-    records = RecordStore(client, prefix=prefix, records_max=100)
+    records = RecordStore(client, commands, prefix=prefix, records_max=100)
     for i in range(1000):
         records.add(record(str(i)))
     rows = await records.recent(key=None, run=None, limit=1000)
@@ -129,11 +130,11 @@ async def test_the_store_keeps_about_the_number_that_is_set(client: Redis, prefi
 async def test_while_the_store_is_away_the_latest_records_wait(tmp_path: Path) -> None:
     """A bounded number of them; the older ones are dropped and counted, and nothing is raised to a request."""
     async with open_store(f"unix://{tmp_path}/nobody", data_directory=tmp_path) as store:
-        records = RecordStore(store.client, buffer_max=3)
+        records = RecordStore(store.client, store.commands, buffer_max=3)
         for i in range(5):
             records.add(record(str(i)))
         assert records.dropped == 2
-        with pytest.raises(StoreUnavailable, match="does not take or give"):
+        with pytest.raises(StoreUnavailable, match="keeps records cannot be reached"):
             await records.flush()
         with pytest.raises(StoreUnavailable):
             await records.recent(key=None, run=None, limit=1)
@@ -143,8 +144,8 @@ async def test_while_the_store_is_away_the_latest_records_wait(tmp_path: Path) -
 async def test_a_writer_goes_on_when_its_store_comes_back(prefix: str, tmp_path: Path) -> None:
     """What waited is written once, in order."""
     socket = tmp_path / "late.sock"
-    async with client_of(socket) as client:
-        records = RecordStore(client, prefix=prefix)
+    async with client_of(socket) as client, commands_of(socket) as commands:
+        records = RecordStore(client, commands, prefix=prefix)
         for i in range(3):
             records.add(record(str(i)))
         async with running(records):
@@ -153,31 +154,53 @@ async def test_a_writer_goes_on_when_its_store_comes_back(prefix: str, tmp_path:
                 socket.symlink_to(await _socket_of(store.client))
 
                 async def written() -> bool:
-                    rows = await RecordStore(store.client, prefix=prefix).recent(key=None, run=None, limit=9)
+                    rows = await RecordStore(store.client, store.commands, prefix=prefix).recent(
+                        key=None, run=None, limit=9
+                    )
                     return [row["request_id"] for row in rows] == ["0", "1", "2"]
 
                 await eventually(written)
 
 
-async def test_a_record_written_twice_is_shown_once(client: Redis, prefix: str) -> None:
+async def test_records_are_written_together(client: Redis, commands: Multiplexed, prefix: str) -> None:
+    """As they were encoded, many to an entry of the stream, and entries of any size are read and counted alike."""
+    records = RecordStore(client, commands, prefix=prefix)
+    sizes = [1, 2, BATCH_MAX + 30, 1]
+    written = [msgspec.json.encode(record(str(i))) for i in range(sum(sizes))]
+    rest = iter(written)
+    for size in sizes:
+        for _ in range(size):
+            records.add_encoded(next(rest))
+        await records.flush()
+    stream = f"{{{prefix}}}:records"
+    assert await client.xlen(stream) == 5
+    entries: Any = await client.xrevrange(stream, count=1)
+    [(newest, _)] = entries
+    assert newest == b"%d-1" % len(written)
+    expected = [msgspec.json.decode(each) for each in written]
+    assert await records.recent(key=None, run=None, limit=1000) == expected
+    assert await records.recent(key=None, run=None, limit=3) == expected[-3:]
+
+
+async def test_a_record_written_twice_is_shown_once(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """As when the answer to a write was lost and it was repeated."""
     for _ in range(2):
-        records = RecordStore(client, prefix=prefix)
+        records = RecordStore(client, commands, prefix=prefix)
         records.add(record("a"))
         await records.flush()
     assert len(await records.recent(key=None, run=None, limit=9)) == 1
 
 
-async def test_a_question_that_the_store_refuses_is_told(client: Redis, prefix: str) -> None:
+async def test_a_question_that_the_store_refuses_is_told(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """Not an empty list, which would look like "no requests"."""
     await client.set(f"{{{prefix}}}:records", "not a stream")
     with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
-        await RecordStore(client, prefix=prefix).recent(key=None, run=None, limit=9)
+        await RecordStore(client, commands, prefix=prefix).recent(key=None, run=None, limit=9)
 
 
-async def test_a_writer_cancelled_in_mid_write_loses_nothing(client: Redis, prefix: str) -> None:
+async def test_a_writer_cancelled_in_mid_write_loses_nothing(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """The flush after it writes the rest."""
-    records = RecordStore(client, prefix=prefix)
+    records = RecordStore(client, commands, prefix=prefix)
     for i in range(3 * BATCH_MAX):
         records.add(record(str(i)))
     write = asyncio.ensure_future(records.flush())

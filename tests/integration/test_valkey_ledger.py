@@ -14,6 +14,7 @@ from gateway.budget.ledger import ENDED_SECONDS, Reserved
 from gateway.budget.valkey import ValkeyLedger
 from gateway.errors import StoreUnavailable
 from gateway.store import open_store
+from gateway.store.multiplexed import Multiplexed
 from tests.contract.ledgers import budget_of, claim, hold
 from tests.stores import eventually, pass_store_time
 
@@ -26,11 +27,11 @@ import asyncio, sys
 from gateway.budget.ledger import Reserved
 from gateway.budget.valkey import ValkeyLedger
 from tests.contract.ledgers import claim, hold
-from tests.stores import client_of
+from tests.stores import commands_of
 
 async def main(socket, prefix, name):
-    async with client_of(socket) as client:
-        ledger = ValkeyLedger(client, prefix)
+    async with commands_of(socket) as commands:
+        ledger = ValkeyLedger(commands, prefix)
         print("ready", flush=True)
         sys.stdin.readline()
         claims = [claim(f"{name}-{i}", hold(1), slots=7) for i in range(50)]
@@ -41,7 +42,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
-async def test_two_processes_share_a_budget_for_five(valkey: Path, client: Redis, prefix: str) -> None:
+async def test_two_processes_share_a_budget_for_five(valkey: Path, commands: Multiplexed, prefix: str) -> None:
     """A hundred requests through two gateways at once: five pass."""
     racers = [
         await asyncio.create_subprocess_exec(
@@ -56,13 +57,15 @@ async def test_two_processes_share_a_budget_for_five(valkey: Path, client: Redis
         assert await racer.stdout.readline() == b"ready\n"
     passed = [int((await racer.communicate(b"\n"))[0]) for racer in racers]
     assert sum(passed) == 5
-    [balance] = await ValkeyLedger(client, prefix).balances([budget_of()])
+    [balance] = await ValkeyLedger(commands, prefix).balances([budget_of()])
     assert (balance.settled, balance.held) == (0, 5)
 
 
-async def test_a_store_that_forgot_the_scripts_gets_them_again(client: Redis, prefix: str) -> None:
+async def test_a_store_that_forgot_the_scripts_gets_them_again(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
     """As after its restart: nobody notices."""
-    ledger = ValkeyLedger(client, prefix)
+    ledger = ValkeyLedger(commands, prefix)
     assert await ledger.reserve(claim("r", hold(2))) == Reserved()
     await client.script_flush()
     assert await ledger.settle(claim("r", hold(2)), [1])
@@ -71,9 +74,11 @@ async def test_a_store_that_forgot_the_scripts_gets_them_again(client: Redis, pr
     assert answers == [Reserved()] * 4
 
 
-async def test_all_keys_lie_in_one_slot_of_a_cluster_and_none_stays_for_ever(client: Redis, prefix: str) -> None:
+async def test_all_keys_lie_in_one_slot_of_a_cluster_and_none_stays_for_ever(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
     """One hash tag before anything that callers choose, and an expiry on all but the list of deadlines."""
-    ledger = ValkeyLedger(client, prefix)
+    ledger = ValkeyLedger(commands, prefix)
     one = claim("r", hold(2, owner="{other}", window=60), slots=1)
     assert await ledger.reserve(one) == Reserved()
     keys: list[Any] = await client.keys(f"*{prefix}*")
@@ -87,9 +92,11 @@ async def test_all_keys_lie_in_one_slot_of_a_cluster_and_none_stays_for_ever(cli
     assert ENDED_SECONDS - 5 < await client.ttl(f"{{{prefix}}}:reservation:r") <= ENDED_SECONDS
 
 
-async def test_a_refusal_and_a_busy_owner_leave_a_balances_end_alone(client: Redis, prefix: str) -> None:
+async def test_a_refusal_and_a_busy_owner_leave_a_balances_end_alone(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
     """Only the first hold of a window sets it; else a retrying caller would keep a spent window alive."""
-    ledger = ValkeyLedger(client, prefix)
+    ledger = ValkeyLedger(commands, prefix)
     assert await ledger.reserve(claim("r", hold(4))) == Reserved()
     [key] = await client.keys(f"*{prefix}*:balance:*")
     await client.expire(key, 1234)
@@ -99,9 +106,11 @@ async def test_a_refusal_and_a_busy_owner_leave_a_balances_end_alone(client: Red
     assert 1200 < await client.ttl(key) <= 1234
 
 
-async def test_a_deadline_whose_reservation_is_gone_is_swept_away(client: Redis, prefix: str) -> None:
+async def test_a_deadline_whose_reservation_is_gone_is_swept_away(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
     """As after a day without any gateway; it expired nothing."""
-    ledger = ValkeyLedger(client, prefix)
+    ledger = ValkeyLedger(commands, prefix)
     assert await ledger.reserve(claim("r", hold(1), life=0.02)) == Reserved()
     await client.delete(f"{{{prefix}}}:reservation:r")
     await pass_store_time(client, 0.03)
@@ -112,7 +121,7 @@ async def test_a_deadline_whose_reservation_is_gone_is_swept_away(client: Redis,
 async def test_an_unreachable_store_is_told_with_its_cause(tmp_path: Path) -> None:
     """Every verb raises the same error, which says when to try again."""
     async with open_store(f"unix://{tmp_path}/nobody", data_directory=tmp_path) as store:
-        ledger = ValkeyLedger(store.client)
+        ledger = ValkeyLedger(store.commands)
         one = claim("r", hold(1), slots=1)
         for verb in (
             ledger.reserve(one),
@@ -126,14 +135,13 @@ async def test_an_unreachable_store_is_told_with_its_cause(tmp_path: Path) -> No
                 await verb
             assert caught.value.retry_after_seconds == 1.0
             assert caught.value.__cause__
-        await ledger.aclose()
 
 
-async def test_a_store_that_refuses_is_told_with_its_words(client: Redis, prefix: str) -> None:
+async def test_a_store_that_refuses_is_told_with_its_words(client: Redis, commands: Multiplexed, prefix: str) -> None:
     """As a full one does."""
     await client.set(f"{{{prefix}}}:deadlines", "not a sorted set")
     with pytest.raises(StoreUnavailable, match=r"refused a command .*WRONGTYPE") as caught:
-        await ValkeyLedger(client, prefix).reserve(claim("r", hold(1)))
+        await ValkeyLedger(commands, prefix).reserve(claim("r", hold(1)))
     assert caught.value.retry_after_seconds == 5.0
     assert isinstance(caught.value.__cause__, ResponseError)
 
@@ -141,7 +149,7 @@ async def test_a_store_that_refuses_is_told_with_its_words(client: Redis, prefix
 async def test_a_killed_store_comes_back_with_its_balances_and_reservations(tmp_path: Path) -> None:
     """Settled stays settled, held stays held and can still be settled, once it is on disk (within two seconds)."""
     async with open_store("embedded", data_directory=tmp_path) as store:
-        ledger = ValkeyLedger(store.client)
+        ledger = ValkeyLedger(store.commands)
         assert await ledger.reserve(claim("done", hold(2), slots=2)) == Reserved()
         assert await ledger.settle(claim("done", hold(2)), [1])
         assert await ledger.reserve(claim("open", hold(3), slots=2)) == Reserved()
@@ -163,5 +171,5 @@ async def test_a_killed_store_comes_back_with_its_balances_and_reservations(tmp_
         assert await ledger.settle(claim("open", hold(3)), [2])
         assert not await ledger.settle(claim("done", hold(2)), [1])
     async with open_store("embedded", data_directory=tmp_path) as store:
-        [balance] = await ValkeyLedger(store.client).balances([budget_of()])
+        [balance] = await ValkeyLedger(store.commands).balances([budget_of()])
         assert (balance.settled, balance.held) == (3, 0)

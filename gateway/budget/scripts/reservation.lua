@@ -1,91 +1,38 @@
--- What every verb knows of a reservation. Not a script of its own: the loader puts it in front of each verb.
---
--- Keys, all under one hash tag (`stem` is "{tiergate}:"), so that a cluster keeps them in one slot:
---   <stem>reservation:<id>                                      string: a packed list, see below
---   <stem>deadlines                                             sorted set: id -> deadline
---   <stem>slots:<tier>                                          sorted set: id -> deadline
---   <stem>balance:<window>:<window start>:<account>:<owner>     hash: settled, held
---   <stem>owners:<window>:<window start>:<account>              set: owners that have a balance in this window
--- An account is <unit>:<bytes of the budget's name>:<budget's name>. The length makes the border to the owner
--- unmistakable, and the owner comes last, so it may hold any text.
---
--- A live reservation is packed as {"reserved", slot key or "", balance key, amount, balance key, amount, ...}, an ended
--- one as {how it ended}. Amounts travel as decimal strings: Lua's numbers are exact only up to 2^53.
--- Times are microseconds since 1970 by the store's own clock; windows are whole seconds.
+-- A reservation and its end. Not a script of its own: the loader puts it in front of the verbs that end one.
 
-local DAY = 86400
 local ENDED_SECONDS = 300 -- how long an ended reservation is remembered, see ledger.py
 
-local clock = redis.call('TIME')
-local now_seconds = tonumber(clock[1])
-local now = now_seconds * 1000000 + tonumber(clock[2])
-
--- Lua itself writes only 14 digits of a number; microseconds since 1970 have 16.
-local function whole(number)
-  return string.format('%.0f', number)
-end
-
--- The packed list of a live reservation, or nil.
-local function live(key)
-  local packed = redis.call('GET', key)
-  if not packed then
+-- The list of a live reservation, or nil.
+local function live(id)
+  local packed = call('GET', stem .. 'reservation:' .. id)
+  -- A packed list begins with a byte that no word has.
+  if not packed or string.byte(packed) < 128 then
     return nil
   end
-  local row = cmsgpack.unpack(packed)
-  if row[1] ~= 'reserved' then
-    return nil
-  end
-  return row
+  return cmsgpack.unpack(packed)
 end
 
--- Frees the slot, gives back what was held, and books `booked[i]` for hold i; without `booked`, what was held.
+-- Frees the slot, gives back what was held, and books `amounts[skip + i]` for hold i, nothing where that is nil;
+-- without `amounts`, what was held.
 -- A live reservation's balances always exist: it is kept one day past its deadline, they two past their window.
-local function finish(stem, id, row, how, booked)
-  if row[2] ~= '' then
-    redis.call('ZREM', row[2], id)
+local function finish(id, row, how, amounts, skip)
+  if row[1] ~= '' then
+    call('ZREM', row[1], id)
   end
-  redis.call('ZREM', stem .. 'deadlines', id)
-  for i = 3, #row, 2 do
-    local held = row[i + 1]
+  call('ZREM', deadlines, id)
+  for i = 2, #row, 2 do
+    local key, held = row[i], row[i + 1]
     local spent = held
-    if booked then
-      spent = booked[(i - 1) / 2]
+    if amounts then
+      spent = amounts[skip + i / 2] or '0'
     end
     if held ~= '0' then
-      redis.call('HINCRBY', row[i], 'held', '-' .. held)
+      call('HINCRBY', key, 'held', '-' .. held)
     end
     if spent ~= '0' then
-      redis.call('HINCRBY', row[i], 'settled', spent)
+      call('HINCRBY', key, 'settled', spent)
     end
   end
-  redis.call('SET', stem .. 'reservation:' .. id, cmsgpack.pack({how}), 'EX', ENDED_SECONDS)
+  call('SET', stem .. 'reservation:' .. id, how, 'EX', ENDED_SECONDS)
 end
 
--- Expires at most `most` overdue reservations: charged in full, slot freed. Returns how many it looked at and how
--- many of these it expired.
-local function sweep(stem, most)
-  local overdue = redis.call('ZRANGEBYSCORE', stem .. 'deadlines', '-inf', whole(now), 'LIMIT', 0, most)
-  local expired = 0
-  for _, id in ipairs(overdue) do
-    local row = live(stem .. 'reservation:' .. id)
-    if row then
-      finish(stem, id, row, 'expired', nil)
-      expired = expired + 1
-    else
-      redis.call('ZREM', stem .. 'deadlines', id)
-    end
-  end
-  return #overdue, expired
-end
-
-local function window_start(window)
-  return now_seconds - now_seconds % window
-end
-
-local function balance_key(stem, window, account, owner)
-  return stem .. 'balance:' .. window .. ':' .. whole(window_start(tonumber(window))) .. ':' .. account .. ':' .. owner
-end
-
-local function owners_key(stem, window, account)
-  return stem .. 'owners:' .. window .. ':' .. whole(window_start(tonumber(window))) .. ':' .. account
-end

@@ -34,6 +34,8 @@ async def test_a_store_is_described_without_its_password(url: str, description: 
         "unix://",
         "redis://:hunter2@host?colour=blue",
         "redis://:hunter2@host?socket_timeout=soon",
+        "rediss://:hunter2@host?ssl_ca_certs=/nobody/ca.pem",
+        "rediss://:hunter2@host?ssl_cert_reqs=perhaps",
     ],
 )
 async def test_a_url_that_cannot_be_used_is_refused_without_repeating_it(url: str, tmp_path: Path) -> None:

@@ -1,0 +1,21 @@
+-- Where things lie. Not a script of its own: the loader puts it in front of each verb.
+--
+-- Keys, all under one hash tag (`stem` is "{tiergate}:"), so that a cluster keeps them in one slot:
+--   <stem>reservation:<id>                                      string: see below
+--   <stem>deadlines                                             sorted set: id -> deadline
+--   <stem>slots:<tier>                                          sorted set: id -> deadline
+--   <stem>balance:<window>:<window start>:<account>:<owner>     hash: settled, held
+--   <stem>owners:<window>:<window start>:<account>              set: owners that have a balance in this window
+-- An account is <unit>:<bytes of the budget's name>:<budget's name>. The length makes the border to the owner
+-- unmistakable, and the owner comes last, so it may hold any text.
+--
+-- A live reservation is the packed list {slot key or "", balance key, amount, balance key, amount, ...}, an ended one
+-- the word for how it ended. Amounts travel as decimal strings: Lua's numbers are exact only up to 2^53.
+-- Times are microseconds since 1970 by the store's own clock; windows are whole seconds.
+--
+-- Every verb gets one key, the deadlines: it tells a cluster where all keys live, and holds the stem.
+
+local call = redis.call
+local deadlines = KEYS[1]
+local stem = string.sub(deadlines, 1, -10)
+

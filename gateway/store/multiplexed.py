@@ -1,0 +1,195 @@
+"""One connection over which all commands of the process go, each turn of the event loop in one write.
+
+For one server: neither Cluster's redirections nor Sentinel's discovery are followed. Large reads belong on a
+connection of their own, since replies come in the order of the commands.
+"""
+
+import asyncio
+from collections import deque
+
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from gateway.store.address import Address
+from gateway.store.line import Line
+from gateway.store.resp import Reply, pack
+
+WAITING_MAX = 100_000
+"""Commands without an answer, at most; more are refused."""
+CONNECT_SECONDS = 2.0
+"""How long connecting and logging in may take."""
+ANSWER_SECONDS = 2.0
+"""How long the oldest command waits for its answer, and up to a quarter more, before the connection is given up."""
+BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5)
+"""The waits after failed connections; the last one is repeated. Commands fail at once meanwhile."""
+_TICKS = 4
+
+
+class Multiplexed:
+    """Sends commands in the order in which ``execute`` was called, and the store runs them in that order.
+
+    Connects with the first command, and again with the next one after the connection was lost. Belongs to the event
+    loop on which it is made.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        self._address = address
+        self._answer_seconds = answer_seconds
+        self._connect_seconds = connect_seconds
+        self._waiting_max = waiting_max
+        self._loop = asyncio.get_running_loop()
+        self._line: Line | None = None
+        # Not sent yet: packed commands and, one for one, their futures. Sent: the line's futures.
+        self._packed: list[bytes] = []
+        self._queued: list[asyncio.Future[Reply]] = []
+        self._waiting: deque[asyncio.Future[Reply]] = deque()
+        self._scheduled = False
+        self._closed = False
+        self._connecting: asyncio.Task[None] | None = None
+        self._failures = 0
+        self._failure = ""
+        self._retry_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        # How many answers will have come once all that was sent before a tick is answered; one per tick.
+        self._due: deque[int] = deque(maxlen=_TICKS)
+
+    def execute(self, *parts: bytes | str | int) -> asyncio.Future[Reply]:
+        """Send one command with this turn's others; the future gets its reply or error.
+
+        The command goes out also where the future is cancelled: only its reply is dropped.
+
+        Raises (through the future):
+            RedisError: The store answered with an error.
+            redis.exceptions.ConnectionError: No connection, or it was lost; the command may have been run.
+            redis.exceptions.TimeoutError: No answer in time; the command may have been run.
+        """
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        if len(self._queued) + len(self._waiting) >= self._waiting_max:
+            future.set_exception(self._overload())
+        elif self._line is None and (refusal := self._refusal()):
+            future.set_exception(RedisConnectionError(refusal))
+        else:
+            self._packed.append(pack(parts))
+            self._queued.append(future)
+            if not self._scheduled:
+                self._scheduled = True
+                self._loop.call_soon(self._flush)
+        return future
+
+    async def aclose(self) -> None:
+        """Wait for the answers to what was sent, as long as for any answer; then refuse everything."""
+        if not self._closed and (self._queued or self._waiting):
+            # The last in line: its answer comes after all others.
+            last = self.execute("PING")
+            await asyncio.wait([last], timeout=self._answer_seconds)
+            if not last.cancel():
+                last.exception()  # whatever it was, it has been waited for
+        self._closed = True
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait([self._connecting])
+        if self._line is not None:
+            line = self._line
+            line.end(RedisConnectionError("The connection was closed."))
+            await line.gone
+        self._fail_queued(RedisConnectionError("The connection was closed."))
+
+    def _overload(self) -> RedisError:
+        return RedisConnectionError(f"{self._waiting_max} commands wait for {self._address.name} already.")
+
+    def _refusal(self) -> str:
+        """Why a command cannot even wait for a connection; empty if it can."""
+        if self._closed:
+            return f"The connection to {self._address.name} is closed."
+        return self._failure if self._loop.time() < self._retry_at else ""
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        line = self._line
+        if line is None:
+            if self._queued and self._connecting is None and not self._closed:
+                self._connecting = self._loop.create_task(self._connect())
+            return
+        if line.full or not self._queued:
+            return
+        packed, queued = self._packed, self._queued
+        self._packed, self._queued = [], []
+        line.send(packed[0] if len(packed) == 1 else b"".join(packed), queued)
+        if self._timer is None:
+            self._watch(line)
+
+    async def _connect(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_seconds):
+                line = await self._address.open(self._loop)
+        except TimeoutError:
+            self._failed(f"no connection to {self._address.name} within {self._connect_seconds:g} seconds.")
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
+            self._failed(f"no connection to {self._address.name} ({type(error).__name__}: {error}).", error)
+        else:
+            self._take(line)
+        finally:
+            self._connecting = None
+        self._flush()
+
+    def _take(self, line: Line) -> None:
+        if line.ended is not None:
+            self._failed(str(line.ended), line.ended)
+            return
+        line.on_end, line.on_room = self._ended, self._flush
+        line.answered = 0  # the login does not count: what follows it must
+        self._line, self._waiting = line, line.waiting
+
+    def _failed(self, message: str, error: Exception | None = None) -> None:
+        self._back_off(message)
+        # A wrong password stays one; everything else is a connection that does not come about.
+        kind = type(error) if isinstance(error, RedisError) else RedisConnectionError
+        self._fail_queued(kind(self._failure))
+
+    def _back_off(self, message: str) -> None:
+        self._failure = message[0].upper() + message[1:]
+        self._retry_at = self._loop.time() + BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS) - 1)]
+        self._failures += 1
+
+    def _fail_queued(self, error: RedisError) -> None:
+        queued, self._queued, self._packed = self._queued, [], []
+        for future in queued:
+            if not future.done():
+                future.set_exception(type(error)(*error.args))
+
+    def _ended(self, line: Line) -> None:
+        self._line, self._waiting = None, deque()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._due.clear()
+        if line.answered:
+            self._failures = 0
+        else:
+            # A server that takes connections and ends them is as good as none.
+            self._back_off(str(line.ended))
+        if self._queued and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _watch(self, line: Line) -> None:
+        self._timer = self._loop.call_later(self._answer_seconds / _TICKS, self._tick, line)
+
+    def _tick(self, line: Line) -> None:
+        """Look whether the answers that were due are there: one timer for all commands."""
+        self._timer = None
+        if len(self._due) == _TICKS and self._due[0] > line.answered:
+            line.end(RedisTimeoutError(f"{self._address.name} did not answer within {self._answer_seconds:g} seconds."))
+        elif line.waiting:
+            self._due.append(line.answered + len(line.waiting))
+            self._watch(line)
+        else:
+            self._due.clear()

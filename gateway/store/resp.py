@@ -1,0 +1,74 @@
+"""The store's protocol: commands packed, replies read, errors as redis-py names them, and what a caller is told."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import hiredis
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    InvalidResponse,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from gateway.errors import StoreUnavailable
+
+_ERRORS: dict[str, type[RedisError]] = {
+    "LOADING": BusyLoadingError,
+    "NOAUTH": AuthenticationError,
+    "NOPERM": NoPermissionError,
+    "NOSCRIPT": NoScriptError,
+    "OOM": OutOfMemoryError,
+    "READONLY": ReadOnlyError,
+    "WRONGPASS": AuthenticationError,
+}
+"""The first word of an error reply → its class; every other word is a ``ResponseError``."""
+
+
+pack: Final[Callable[[tuple[bytes | str | int, ...]], bytes]] = hiredis.pack_command  # type: ignore[assignment]
+"""One command in bytes. (Its own stub knows commands of one word only.)"""
+
+
+class Nothing:
+    """The type of ``NOTHING``."""
+
+
+NOTHING: Final = Nothing()
+"""What a reader gives while the next reply is not complete; null is a reply of its own."""
+
+
+def reader() -> hiredis.Reader:
+    """A parser of RESP2: feed it bytes, get replies (bytes, int, list, ``None``), errors as exception values.
+
+    Its ``gets`` raises ``InvalidResponse`` for what is no reply.
+    """
+    return hiredis.Reader(protocolError=InvalidResponse, replyError=error_of, notEnoughData=NOTHING)
+
+
+def error_of(text: str) -> RedisError:
+    """The exception that stands for an error reply."""
+    return _ERRORS.get(text.partition(" ")[0], ResponseError)(text)
+
+
+def unavailable(error: Exception, *, keeps: str) -> StoreUnavailable:
+    """What to tell the caller; messages of the store and of connections name hosts, never passwords.
+
+    Args:
+        error: A ``RedisError`` or ``OSError``.
+        keeps: What the caller needed the store for.
+    """
+    answered = isinstance(error, ResponseError)
+    what = "refused a command" if answered else "cannot be reached or does not answer"
+    return StoreUnavailable(
+        f"The store that keeps {keeps} {what} ({type(error).__name__}: {error}).",
+        retry_after_seconds=5.0 if answered else 1.0,
+    )
+
+
+Reply = Any
+"""Bytes, an integer, ``None``, or a list of these: what a command makes it."""

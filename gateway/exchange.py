@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
+
 from gateway.wire.call import Call
 from gateway.wire.operations import Operation
 from tiers.routing import Candidate
@@ -104,8 +106,7 @@ class Exchange:
         return self.attempts[-1] if self.attempts else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Charge:
+class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What one attempt cost, to who served it."""
 
     tier: str
@@ -114,11 +115,12 @@ class Charge:
     cost_microdollars: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """How one request ended; one per request, whatever the ending.
 
-    Durations are seconds, ``None`` where the moment never came. Holds no key, no prompt and no answer.
+    Times and durations are seconds, whole microseconds, ``None`` where the moment never came. Holds no key, no prompt
+    and no answer. A struct and no dataclass, since every one is encoded as JSON; it holds nothing that could refer
+    back to it, so the garbage collector need not look at it.
     """
 
     request_id: str

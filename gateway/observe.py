@@ -2,87 +2,106 @@
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from gateway.exchange import Attempt, Charge, Clock, Exchange, RequestRecord
 from tiers.usage import Usage
 
-Hook = Callable[[RequestRecord], None]
+Hook = Callable[[RequestRecord, bytes], None]
+"""Takes a record and the same record as a JSON object, its fields in their order."""
+
+_NO_USAGE = Usage()
 
 
 class Observer:
-    """Makes the record and hands it to the hooks, in order. Hooks are quick and do not raise."""
+    """Makes the record, encodes it once and hands both to the hooks, in order. Hooks are quick and do not raise."""
 
     def __init__(self, *, hooks: Sequence[Hook], clock: Clock) -> None:
-        self._hooks = hooks
+        self._hooks = tuple(hooks)
         self._clock = clock
+        self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, exchange: Exchange) -> RequestRecord:
         """The record of an exchange that has ended."""
-        exchange.ended_at = self._clock.monotonic()
-        record = record_of(exchange, exchange.ended_at)
+        exchange.ended_at = ended_at = self._clock.monotonic()
+        record = record_of(exchange, ended_at)
+        encoded = self._encode(record)
         for hook in self._hooks:
-            hook(record)
+            hook(record, encoded)
         return record
 
 
 def record_of(exchange: Exchange, ended_at: float) -> RequestRecord:
-    """What is left of ``exchange``, which ended at ``ended_at`` of the monotonic clock."""
-    call, caller, identity = exchange.call, exchange.caller, exchange.identity
-    attempt = exchange.attempt
-    usage = exchange.usage or Usage()
+    """What is left of ``exchange``, which ended at ``ended_at`` of the monotonic clock.
+
+    The record's fields are given in their order and not by name: names triple the time that it takes to make one.
+    """
+    call, caller, identity, attempts = exchange.call, exchange.caller, exchange.identity, exchange.attempts
+    attempt = attempts[-1] if attempts else None
+    usage = exchange.usage or _NO_USAGE
     start = exchange.received_at
+    queued, gpu_seconds, cost, charges = _sums(attempts)
     return RequestRecord(
-        request_id=exchange.request_id,
-        received_unix=exchange.received_unix,
-        operation=exchange.operation.name,
-        stream=call.stream if call is not None else False,
-        model=call.model if call is not None else "",
-        key=caller.name if caller is not None else "",
-        agent=identity.agent,
-        flow=identity.flow,
-        run=identity.run,
-        step=identity.step,
-        task=identity.task,
-        tier=attempt.tier.name if attempt is not None else "",
-        endpoint=attempt.endpoint_name if attempt is not None else "",
-        reason=attempt.reason if attempt is not None else "",
-        attempts=len(exchange.attempts),
-        status=exchange.status,
-        outcome=exchange.outcome,
-        error=exchange.error,
-        queue_delay_seconds=_queued(exchange.attempts),
-        time_to_first_byte_seconds=_since(start, attempt.first_byte_at if attempt is not None else None),
-        time_to_first_token_seconds=_since(start, attempt.first_token_at if attempt is not None else None),
-        duration_seconds=ended_at - start,
-        upstream_seconds=_upstream(attempt),
-        input_tokens=usage.input,
-        output_tokens=usage.output,
-        cached_tokens=usage.cached,
-        reasoning_tokens=usage.reasoning,
-        usage_reported=exchange.usage_reported,
-        gpu_seconds=sum(each.gpu_seconds for each in exchange.attempts),
-        cost_microdollars=sum(each.cost_microdollars for each in exchange.attempts),
-        charges=tuple(
-            Charge(
-                tier=each.tier.name,
-                endpoint=each.endpoint_name,
-                gpu_seconds=each.gpu_seconds,
-                cost_microdollars=each.cost_microdollars,
-            )
-            for each in exchange.attempts
-            if each.gpu_seconds or each.cost_microdollars
-        ),
+        exchange.request_id,
+        _rounded(exchange.received_unix),
+        exchange.operation.name,
+        call.stream if call is not None else False,
+        call.model if call is not None else "",
+        caller.name if caller is not None else "",
+        identity.agent,
+        identity.flow,
+        identity.run,
+        identity.step,
+        identity.task,
+        attempt.tier.name if attempt is not None else "",
+        attempt.endpoint_name if attempt is not None else "",
+        attempt.reason if attempt is not None else "",
+        len(attempts),
+        exchange.status,
+        exchange.outcome,
+        exchange.error,
+        queued,
+        _between(start, attempt.first_byte_at) if attempt is not None else None,
+        _between(start, attempt.first_token_at) if attempt is not None else None,
+        _rounded(ended_at - start),
+        _between(attempt.sent_at, attempt.ended_at) if attempt is not None else None,
+        usage.input,
+        usage.output,
+        usage.cached,
+        usage.reasoning,
+        exchange.usage_reported,
+        gpu_seconds,
+        cost,
+        charges,
     )
 
 
-def _since(start: float, moment: float | None) -> float | None:
-    return None if moment is None else moment - start
+def _sums(attempts: Sequence[Attempt]) -> tuple[float | None, float, int, tuple[Charge, ...]]:
+    """Over all attempts: wait (``None`` if there was no attempt), GPU seconds, microdollars, and who is owed them."""
+    if not attempts:
+        return None, 0.0, 0, ()
+    queued, gpu_seconds, cost = 0.0, 0.0, 0
+    charges = []
+    for attempt in attempts:
+        queued += attempt.queued_seconds
+        gpu_seconds += attempt.gpu_seconds
+        cost += attempt.cost_microdollars
+        if attempt.gpu_seconds or attempt.cost_microdollars:
+            charges.append(
+                Charge(
+                    tier=attempt.tier.name,
+                    endpoint=attempt.endpoint_name,
+                    gpu_seconds=_rounded(attempt.gpu_seconds),
+                    cost_microdollars=attempt.cost_microdollars,
+                )
+            )
+    return _rounded(queued), _rounded(gpu_seconds), cost, tuple(charges)
 
 
-def _queued(attempts: Sequence[Attempt]) -> float | None:
-    return sum(attempt.queued_seconds for attempt in attempts) if attempts else None
+def _between(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else _rounded(end - start)
 
 
-def _upstream(attempt: Attempt | None) -> float | None:
-    if attempt is None or attempt.sent_at is None or attempt.ended_at is None:
-        return None
-    return attempt.ended_at - attempt.sent_at
+def _rounded(seconds: float) -> float:
+    """Microseconds are as fine as any clock here is worth telling; a third of the time of ``round(seconds, 6)``."""
+    return (seconds * 1e6 + 0.5) // 1 / 1e6

@@ -6,11 +6,13 @@ or an address. ``docs/reference/metrics.md`` lists them all.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.exchange import RequestRecord
+from gateway.exchange import Charge, RequestRecord
+from gateway.telemetry.series import Count, CounterFamily, Distribution, Family, GaugeFamily, HistogramFamily
 from tiers.price import MICRODOLLARS_PER_DOLLAR
 from tiers.tiermap import TierMap
 
@@ -65,160 +67,189 @@ class Reading(Protocol):
         """Reserved by requests that have not ended."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Series:
+    """What requests with the same labels are counted on, looked up once."""
+
+    requests: Count
+    duration: Distribution
+    queue_delay: Distribution
+    overhead: Distribution
+    input_tokens: Distribution
+    output_tokens: Distribution
+    first_token: Distribution
+    per_token: Distribution
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Owed:
+    """What charges of the same endpoint are counted on."""
+
+    cost: Count
+    gpu: Count
+
+
 class Metrics:
-    """The series of one gateway process, in a registry of their own."""
+    """The series of one gateway process, in a registry of their own.
+
+    Attributes:
+        families: All of them, in the order in which they are exposed.
+        registry: Where they are collected.
+    """
 
     def __init__(self, tier_map: TierMap, *, version: str) -> None:
+        self._series: dict[tuple[str, ...], _Series] = {}
+        self._owed: dict[tuple[str, str], _Owed] = {}
+        self.families: tuple[Family, ...] = (
+            *self._build_standard(),
+            *self._build_times(),
+            *self._build_counters(),
+            *self._build_gauges(),
+        )
         self.registry = CollectorRegistry()
-        self._build_standard(self.registry)
-        self._build_times(self.registry)
-        self._build_counters(self.registry)
-        self._build_gauges(self.registry)
-        self._build = Gauge("tiergate_build_info", "The gateway's version.", ("version",), registry=self.registry)
-        self._build.labels(version).set(1)
+        for family in self.families:
+            self.registry.register(family)
+        self._build.set((version,), 1)
         for budget in tier_map.budgets:
-            self._budget_limit.labels(budget.name, budget.unit).set(_base_unit(budget.limit, budget.unit))
+            self._budget_limit.set((budget.name, budget.unit), _base_unit(budget.limit, budget.unit))
         for tier in tier_map.tiers.values():
-            self._slots.labels(tier.name).set(tier.slots)
+            self._slots.set((tier.name,), tier.slots)
 
-    def _build_counters(self, registry: CollectorRegistry) -> None:
-        self._requests = Counter(
-            "tiergate_requests",
-            "Requests by how they ended.",
-            ("tier", "endpoint", "outcome", "reason"),
-            registry=registry,
+    def _build_counters(self) -> Sequence[Family]:
+        served_by = ("tier", "endpoint")
+        self._requests = CounterFamily(
+            "tiergate_requests_total", "Requests by how they ended.", (*served_by, "outcome", "reason")
         )
-        self._cost = Counter(
-            "tiergate_cost_usd", "Cost of requests in US dollars.", ("tier", "endpoint"), registry=registry
+        self._cost = CounterFamily("tiergate_cost_usd_total", "Cost of requests in US dollars.", served_by)
+        self._gpu = CounterFamily(
+            "tiergate_gpu_seconds_total", "GPU seconds attributed to requests.", (*served_by, "state")
         )
-        self._gpu = Counter(
-            "tiergate_gpu_seconds",
-            "GPU seconds attributed to requests.",
-            ("tier", "endpoint", "state"),
-            registry=registry,
-        )
-        self._uncounted = Counter(
-            "tiergate_usage_counted_locally",
+        self._uncounted = CounterFamily(
+            "tiergate_usage_counted_locally_total",
             "Requests whose endpoint reported no usage, so that the gateway counted.",
-            ("tier", "endpoint"),
-            registry=registry,
+            served_by,
         )
-        self._attempts = Counter(
-            "tiergate_extra_attempts", "Attempts beyond a request's first.", ("tier",), registry=registry
+        self._attempts = CounterFamily("tiergate_extra_attempts_total", "Attempts beyond a request's first.", ("tier",))
+        self._refused = CounterFamily(
+            "tiergate_refusals_total", "Requests refused by the gateway itself, by error code.", ("tier", "code")
         )
-        self._refused = Counter(
-            "tiergate_refusals",
-            "Requests refused by the gateway itself, by error code.",
-            ("tier", "code"),
-            registry=registry,
-        )
+        return self._requests, self._cost, self._gpu, self._uncounted, self._attempts, self._refused
 
-    def _build_standard(self, registry: CollectorRegistry) -> None:
+    def _build_standard(self) -> Sequence[Family]:
         """Under OpenTelemetry's names."""
         call = ("tier", "gen_ai_operation_name")
-        self._tokens = Histogram(
-            "gen_ai_client_token_usage",
-            "Tokens per request, by type.",
-            (*call, "gen_ai_token_type"),
-            buckets=_TOKENS,
-            registry=registry,
+        self._tokens = HistogramFamily(
+            "gen_ai_client_token_usage", "Tokens per request, by type.", (*call, "gen_ai_token_type"), _TOKENS
         )
-        self._duration = Histogram(
+        self._duration = HistogramFamily(
             "gen_ai_server_request_duration_seconds",
             "From the request's arrival to the end of its answer.",
             (*call, "error_type"),
-            buckets=_SECONDS,
-            registry=registry,
+            _SECONDS,
         )
-        self._first_token = Histogram(
+        self._first_token = HistogramFamily(
             "gen_ai_server_time_to_first_token_seconds",
             "From the request's arrival to the first content of a streamed answer.",
             call,
-            buckets=_FIRST_TOKEN_SECONDS,
-            registry=registry,
+            _FIRST_TOKEN_SECONDS,
         )
-        self._per_token = Histogram(
+        self._per_token = HistogramFamily(
             "gen_ai_server_time_per_output_token_seconds",
             "Time per output token after the first, of streamed answers.",
             call,
-            buckets=_TOKEN_SECONDS,
-            registry=registry,
+            _TOKEN_SECONDS,
         )
+        return self._tokens, self._duration, self._first_token, self._per_token
 
-    def _build_times(self, registry: CollectorRegistry) -> None:
-        self._queue_delay = Histogram(
-            "tiergate_queue_delay_seconds",
-            "Wait in the gateway's own admission queue.",
-            ("tier",),
-            buckets=_SECONDS,
-            registry=registry,
+    def _build_times(self) -> Sequence[Family]:
+        self._queue_delay = HistogramFamily(
+            "tiergate_queue_delay_seconds", "Wait in the gateway's own admission queue.", ("tier",), _SECONDS
         )
-        self._overhead = Histogram(
+        self._overhead = HistogramFamily(
             "tiergate_overhead_seconds",
             "Time that the gateway itself added: neither in its queue nor at the endpoint.",
             ("tier",),
-            buckets=_OVERHEAD_SECONDS,
-            registry=registry,
+            _OVERHEAD_SECONDS,
         )
+        return self._queue_delay, self._overhead
 
-    def _build_gauges(self, registry: CollectorRegistry) -> None:
-        budget = ("budget", "unit")
-        self._budget_limit = Gauge(
-            "tiergate_budget_limit", "A budget's limit per owner and window.", budget, registry=registry
+    def _build_gauges(self) -> Sequence[Family]:
+        budget, tier = ("budget", "unit"), ("tier",)
+        self._budget_limit = GaugeFamily("tiergate_budget_limit", "A budget's limit per owner and window.", budget)
+        self._budget_settled = GaugeFamily(
+            "tiergate_budget_settled", "Settled in the current window, over all owners.", budget
         )
-        self._budget_settled = Gauge(
-            "tiergate_budget_settled",
-            "Settled in the current window, over all owners.",
-            budget,
-            registry=registry,
-        )
-        self._budget_held = Gauge(
-            "tiergate_budget_held", "Held by open reservations, over all owners.", budget, registry=registry
-        )
-        self._slots = Gauge("tiergate_slots", "Slots of a tier over all processes.", ("tier",), registry=registry)
-        self._slots_held = Gauge("tiergate_slots_held", "Slots held over all processes.", ("tier",), registry=registry)
-        self._queue = Gauge(
-            "tiergate_queue_length",
-            "Requests that wait for a slot in this process.",
-            ("tier",),
-            registry=registry,
-        )
-        self._unsettled = Gauge(
-            "tiergate_settlements_waiting", "Settlements that wait for the store.", registry=registry
-        )
-        self._store_up = Gauge("tiergate_store_up", "Whether the store answered at this scrape.", registry=registry)
+        self._budget_held = GaugeFamily("tiergate_budget_held", "Held by open reservations, over all owners.", budget)
+        self._slots = GaugeFamily("tiergate_slots", "Slots of a tier over all processes.", tier)
+        self._slots_held = GaugeFamily("tiergate_slots_held", "Slots held over all processes.", tier)
+        self._queue = GaugeFamily("tiergate_queue_length", "Requests that wait for a slot in this process.", tier)
+        self._unsettled = GaugeFamily("tiergate_settlements_waiting", "Settlements that wait for the store.")
+        self._store_up = GaugeFamily("tiergate_store_up", "Whether the store answered at this scrape.")
+        self._build = GaugeFamily("tiergate_build_info", "The gateway's version.", ("version",))
+        return (
+            self._budget_limit, self._budget_settled, self._budget_held, self._slots, self._slots_held, self._queue,
+            self._unsettled, self._store_up, self._build,
+        )  # fmt: skip
 
     def observe(self, record: RequestRecord) -> None:
         """Count a request that ended."""
-        tier, operation = record.tier, record.operation
-        self._requests.labels(tier, record.endpoint, record.outcome, record.reason.partition(":")[0]).inc()
-        self._duration.labels(tier, operation, record.error).observe(record.duration_seconds)
+        # Each of these is a word of the tier map or of the code, so that there are few combinations.
+        key = (record.tier, record.endpoint, record.operation, record.outcome, record.reason, record.error)
+        series = self._series.get(key) or self._series_for(key, record)
+        series.requests.value += 1
+        series.duration.observe(record.duration_seconds)
         for charge in record.charges:
-            self._cost.labels(charge.tier, charge.endpoint).inc(charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR)
-            self._gpu.labels(charge.tier, charge.endpoint, "busy").inc(charge.gpu_seconds)
-        if record.attempts == 0 or record.upstream_seconds is None:
+            owed = self._owed.get((charge.tier, charge.endpoint)) or self._owed_to(charge, record)
+            owed.cost.value += charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR
+            owed.gpu.value += charge.gpu_seconds
+        upstream = record.upstream_seconds
+        if record.attempts == 0 or upstream is None:
             if record.error:
-                self._refused.labels(tier, record.error).inc()
+                self._refused.series((record.tier, record.error), _end(record)).value += 1
             return
         waited = record.queue_delay_seconds or 0.0
-        self._queue_delay.labels(tier).observe(waited)
+        series.queue_delay.observe(waited)
         if record.attempts > 1:
-            self._attempts.labels(tier).inc(record.attempts - 1)
+            self._attempts.series((record.tier,), _end(record)).value += record.attempts - 1
         else:
-            self._overhead.labels(tier).observe(max(0.0, record.duration_seconds - waited - record.upstream_seconds))
-        if record.outcome != "ok":
-            return
-        self._tokens.labels(tier, operation, "input").observe(record.input_tokens)
-        self._tokens.labels(tier, operation, "output").observe(record.output_tokens)
+            overhead = record.duration_seconds - waited - upstream
+            series.overhead.observe(overhead if overhead > 0 else 0.0)
+        if record.outcome == "ok":
+            self._observe_answer(record, series)
+
+    def _observe_answer(self, record: RequestRecord, series: _Series) -> None:
+        """Count what a good answer consists of."""
+        series.input_tokens.observe(record.input_tokens)
+        series.output_tokens.observe(record.output_tokens)
         if not record.usage_reported:
-            self._uncounted.labels(tier, record.endpoint).inc()
+            self._uncounted.series((record.tier, record.endpoint), _end(record)).value += 1
         first = record.time_to_first_token_seconds
         if record.stream and first is not None:
-            self._first_token.labels(tier, operation).observe(first)
+            series.first_token.observe(first)
             if record.output_tokens > 1:
-                self._per_token.labels(tier, operation).observe(
-                    (record.duration_seconds - first) / (record.output_tokens - 1)
-                )
+                series.per_token.observe((record.duration_seconds - first) / (record.output_tokens - 1))
+
+    def _series_for(self, key: tuple[str, ...], record: RequestRecord) -> _Series:
+        now, tier, call = _end(record), (record.tier,), (record.tier, record.operation)
+        reason = record.reason.partition(":")[0]
+        series = self._series[key] = _Series(
+            requests=self._requests.series((record.tier, record.endpoint, record.outcome, reason), now),
+            duration=self._duration.series((*call, record.error), now),
+            queue_delay=self._queue_delay.series(tier, now),
+            overhead=self._overhead.series(tier, now),
+            input_tokens=self._tokens.series((*call, "input"), now),
+            output_tokens=self._tokens.series((*call, "output"), now),
+            first_token=self._first_token.series(call, now),
+            per_token=self._per_token.series(call, now),
+        )
+        return series
+
+    def _owed_to(self, charge: Charge, record: RequestRecord) -> _Owed:
+        served_by, now = (charge.tier, charge.endpoint), _end(record)
+        owed = self._owed[served_by] = _Owed(
+            cost=self._cost.series(served_by, now), gpu=self._gpu.series((*served_by, "busy"), now)
+        )
+        return owed
 
     def render(
         self,
@@ -229,12 +260,12 @@ class Metrics:
         unsettled: int,
     ) -> bytes:
         """The exposition text; ``balances`` is ``None`` where the store did not answer."""
-        self._store_up.set(balances is not None)
-        self._unsettled.set(unsettled)
+        self._store_up.set((), balances is not None)
+        self._unsettled.set((), unsettled)
         for tier, length in queue_lengths.items():
-            self._queue.labels(tier).set(length)
+            self._queue.set((tier,), length)
         for tier, held in slots_held.items():
-            self._slots_held.labels(tier).set(held)
+            self._slots_held.set((tier,), held)
         if balances is not None:
             self._set_budgets(balances)
         return generate_latest(self.registry)
@@ -244,9 +275,14 @@ class Metrics:
         self._budget_held.clear()
         for balance in balances:
             labels = (balance.budget, balance.unit)
-            self._budget_settled.labels(*labels).inc(_base_unit(balance.settled, balance.unit))
-            self._budget_held.labels(*labels).inc(_base_unit(balance.held, balance.unit))
+            self._budget_settled.add(labels, _base_unit(balance.settled, balance.unit))
+            self._budget_held.add(labels, _base_unit(balance.held, balance.unit))
 
 
 def _base_unit(amount: int, unit: str) -> float:
     return amount / MICRODOLLARS_PER_DOLLAR if unit == "USD" else amount
+
+
+def _end(record: RequestRecord) -> float:
+    """When the request ended, in Unix seconds: the time at which its first series begin."""
+    return record.received_unix + record.duration_seconds

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, cast
 
@@ -165,8 +165,7 @@ def test_every_outcome_is_listed() -> None:
 def series() -> dict[str, tuple[str, tuple[str, ...]]]:
     """Every series as it is exposed → its type and labels."""
     tier_map = load((ROOT / "examples/tiers/local.yaml").read_bytes(), file="local.yaml")
-    made: Iterable[Any] = Metrics(tier_map, version="0").registry._collector_to_names
-    return {each._name + ("_total" if each._type == "counter" else ""): (each._type, each._labelnames) for each in made}
+    return {each.name: (each.kind, each.labels) for each in Metrics(tier_map, version="0").families}
 
 
 def test_every_series_has_a_row_with_its_type_and_labels() -> None:
@@ -233,7 +232,7 @@ def test_every_header_that_passes_to_an_endpoint_is_named() -> None:
 def test_every_field_of_the_canonical_line_has_a_row_in_its_order() -> None:
     table = next(tables(LOG.section("request.ended")))
     named = [code_in(cell)[0] for cell in table.column("field")]
-    assert named == ["event", "time", *(field.name for field in fields(RequestRecord))]
+    assert named == ["event", "time", *RequestRecord.__struct_fields__]
 
 
 def test_every_event_of_the_gateways_life_is_described() -> None:

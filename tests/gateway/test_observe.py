@@ -1,6 +1,6 @@
 """One record of every request, for whoever watches."""
 
-from dataclasses import asdict, fields
+import msgspec
 
 from gateway.exchange import Charge, Identity, RequestRecord
 from gateway.observe import Observer, record_of
@@ -72,6 +72,29 @@ def test_a_request_that_ended_well_is_told_whole() -> None:
     )
 
 
+def test_times_are_whole_microseconds() -> None:
+    """Finer ones are noise, and more to write."""
+    third = 1 / 3
+    tried = attempt(
+        queued_seconds=third,
+        sent_at=1000.0,
+        first_byte_at=1000.0 + third,
+        first_token_at=1000.0 + 2 * third,
+        ended_at=1001.0 + third,
+        gpu_seconds=2 * third,
+    )
+    ended = exchange(received_at=1000.0, received_unix=1_800_000_000 + third, attempts=[tried, tried])
+    record = record_of(ended, 1002.0 + third)
+    assert record.received_unix == 1_800_000_000.333333
+    assert record.queue_delay_seconds == 0.666667
+    assert record.time_to_first_byte_seconds == 0.333333
+    assert record.time_to_first_token_seconds == 0.666667
+    assert record.upstream_seconds == 1.333333
+    assert record.duration_seconds == 2.333333
+    assert record.gpu_seconds == 1.333333
+    assert [charge.gpu_seconds for charge in record.charges] == [0.666667, 0.666667]
+
+
 def test_a_request_that_got_nowhere_is_told_too() -> None:
     """What never happened is empty, zero or ``None``."""
     record = record_of(
@@ -95,21 +118,26 @@ def test_an_attempt_that_was_never_admitted_has_no_endpoint_and_no_time_there() 
 
 
 def test_every_hook_gets_the_same_record_in_order() -> None:
-    """By the gateway's clock."""
+    """By the gateway's clock; with it, the same as JSON, whose fields have the record's order."""
     clock = ManualClock(monotonic=1002.0)
-    seen: list[tuple[str, RequestRecord]] = []
+    seen: list[tuple[str, RequestRecord, bytes]] = []
     observe = Observer(
-        hooks=[lambda record: seen.append(("first", record)), lambda record: seen.append(("second", record))],
+        hooks=[
+            lambda record, encoded: seen.append(("first", record, encoded)),
+            lambda record, encoded: seen.append(("second", record, encoded)),
+        ],
         clock=clock,
     )
     ended = exchange()
     record = observe(ended)
-    assert seen == [("first", record), ("second", record)]
+    encoded = msgspec.json.encode(record)
+    assert seen == [("first", record, encoded), ("second", record, encoded)]
+    assert list(msgspec.json.decode(encoded)) == list(RequestRecord.__struct_fields__)
     assert (ended.ended_at, record.duration_seconds) == (1002.0, 2.0)
 
 
 def test_no_record_holds_a_prompt_or_a_key() -> None:
     """Nothing of the body but the model's name."""
     asked = call(messages=[{"content": "my prompt"}])
-    assert "my prompt" not in str(asdict(record_of(exchange(call=asked), 1.0)))
-    assert not {field.name for field in fields(RequestRecord)} & {"body", "prompt", "answer", "authorization"}
+    assert b"my prompt" not in msgspec.json.encode(record_of(exchange(call=asked), 1.0))
+    assert not set(RequestRecord.__struct_fields__) & {"body", "prompt", "answer", "authorization"}

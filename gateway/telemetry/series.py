@@ -1,0 +1,174 @@
+"""Series of one process: counted on plain numbers without a lock, shown to Prometheus at a scrape.
+
+One event loop counts and collects, so nothing here is guarded against threads. A *family* is a name with its labels;
+a *series* is one combination of the labels' values. Who counts often asks a family for a series once and keeps it.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Literal, Protocol
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
+
+Labels = tuple[str, ...]
+"""The values of a family's labels, in the order of its ``labels``."""
+
+
+class Family(Protocol):
+    """What the reference page describes of a family, and what a scrape collects of it."""
+
+    @property
+    def name(self) -> str:
+        """As exposed: a counter's ends in ``_total``."""
+
+    @property
+    def kind(self) -> Literal["counter", "gauge", "histogram"]:
+        """Prometheus' type."""
+
+    @property
+    def labels(self) -> Labels:
+        """The labels' names."""
+
+    def describe(self) -> Iterator[Metric]:
+        """The family without its series."""
+
+    def collect(self) -> Iterator[Metric]:
+        """The family with its series of this moment."""
+
+
+class Count:
+    """One series of a counter: add to ``value`` what is not negative. ``created`` in Unix seconds."""
+
+    __slots__ = ("created", "value")
+
+    def __init__(self, created: float) -> None:
+        self.created = created
+        self.value: float = 0
+
+
+class CounterFamily:
+    """A counter; ``name`` ends in ``_total``. A series is shown from the moment when it was first asked for."""
+
+    kind: Literal["counter"] = "counter"
+
+    def __init__(self, name: str, meaning: str, labels: Labels) -> None:
+        self.name, self.meaning, self.labels = name, meaning, labels
+        self._series: dict[Labels, Count] = {}
+
+    def series(self, labels: Labels, now: float) -> Count:
+        """The series of these labels, made at the Unix time ``now`` if there is none."""
+        found = self._series.get(labels)
+        if found is None:
+            found = self._series[labels] = Count(now)
+        return found
+
+    def describe(self) -> Iterator[Metric]:
+        """See ``Family.describe``."""
+        yield CounterMetricFamily(self.name, self.meaning, labels=self.labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``Family.collect``."""
+        shown = CounterMetricFamily(self.name, self.meaning, labels=self.labels)
+        for labels, count in self._series.items():
+            shown.add_metric(labels, count.value, created=count.created)
+        yield shown
+
+
+class Distribution:
+    """One series of a histogram. ``bounds`` are upper ones, each part of its bucket; ``created`` in Unix seconds."""
+
+    __slots__ = ("_bounds", "counts", "created", "total")
+
+    def __init__(self, bounds: Sequence[float], created: float) -> None:
+        self._bounds = bounds
+        self.created = created
+        self.counts = [0] * (len(bounds) + 1)
+        """How many amounts fell into each bucket; the last one has no upper bound."""
+        self.total: float = 0
+        """The sum of the amounts."""
+
+    def observe(self, amount: float) -> None:
+        """Count an amount."""
+        self.counts[bisect_left(self._bounds, amount)] += 1
+        self.total += amount
+
+
+class HistogramFamily:
+    """A histogram with these upper bounds, rising. A series is shown once it has counted something."""
+
+    kind: Literal["histogram"] = "histogram"
+
+    def __init__(self, name: str, meaning: str, labels: Labels, bounds: Sequence[float]) -> None:
+        self.name, self.meaning, self.labels = name, meaning, labels
+        self._bounds = tuple(float(bound) for bound in bounds)
+        self._shown_bounds = [_shown(bound) for bound in (*self._bounds, float("inf"))]
+        self._series: dict[Labels, Distribution] = {}
+
+    def series(self, labels: Labels, now: float) -> Distribution:
+        """The series of these labels, made at the Unix time ``now`` if there is none."""
+        found = self._series.get(labels)
+        if found is None:
+            found = self._series[labels] = Distribution(self._bounds, now)
+        return found
+
+    def describe(self) -> Iterator[Metric]:
+        """See ``Family.describe``."""
+        yield HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``Family.collect``."""
+        shown = HistogramMetricFamily(self.name, self.meaning, labels=self.labels)
+        for labels, series in self._series.items():
+            if any(series.counts):
+                shown.add_metric(labels, self._cumulative(series), series.total)
+                shown.add_sample(
+                    f"{self.name}_created", dict(zip(self.labels, labels, strict=True)), value=series.created
+                )
+        yield shown
+
+    def _cumulative(self, series: Distribution) -> list[tuple[str, float]]:
+        buckets: list[tuple[str, float]] = []
+        so_far = 0
+        for bound, count in zip(self._shown_bounds, series.counts, strict=True):
+            so_far += count
+            buckets.append((bound, so_far))
+        return buckets
+
+
+class GaugeFamily:
+    """A gauge: what is so at the moment of a scrape."""
+
+    kind: Literal["gauge"] = "gauge"
+
+    def __init__(self, name: str, meaning: str, labels: Labels = ()) -> None:
+        self.name, self.meaning, self.labels = name, meaning, labels
+        self._values: dict[Labels, float] = {}
+
+    def set(self, labels: Labels, value: float) -> None:
+        """Show ``value`` from now on."""
+        self._values[labels] = value
+
+    def add(self, labels: Labels, value: float) -> None:
+        """Add to what is shown, which is 0 at first."""
+        self._values[labels] = self._values.get(labels, 0) + value
+
+    def clear(self) -> None:
+        """Show no series any more."""
+        self._values.clear()
+
+    def describe(self) -> Iterator[Metric]:
+        """See ``Family.describe``."""
+        yield GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+
+    def collect(self) -> Iterator[Metric]:
+        """See ``Family.collect``."""
+        shown = GaugeMetricFamily(self.name, self.meaning, labels=self.labels)
+        for labels, value in self._values.items():
+            shown.add_metric(labels, value)
+        yield shown
+
+
+def _shown(bound: float) -> str:
+    text: str = floatToGoString(bound)  # type: ignore[no-untyped-call]  # as the client's own histograms write it
+    return text

@@ -1,6 +1,7 @@
 """The composition root: every part of the gateway is made here, given what it needs, and closed in order."""
 
 import asyncio
+import gc
 import itertools
 import secrets
 import signal
@@ -22,6 +23,7 @@ from gateway.budget.valkey import ValkeyLedger
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Caller, Clock
 from gateway.forward import Forwarder
+from gateway.front.protocol import protocol_of
 from gateway.observe import Observer
 from gateway.pipeline import Pipeline
 from gateway.relay import Relay
@@ -39,6 +41,8 @@ from tiers.tiermap import SecretReference, TierMap
 
 SWEEP_SECONDS = 5.0
 """How often overdue reservations are looked for; ``reserve`` also finds some on its way."""
+GARBAGE_THRESHOLD = 50_000
+"""Objects more than before at which the cycle collector looks at the youngest; Python's own value is 700."""
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
 
@@ -60,6 +64,7 @@ class Parts:
     """The running gateway: the application and what works behind it."""
 
     gateway: Gateway
+    pipeline: Pipeline
     settler: Settler
     records: RecordStore
     ledger: Ledger
@@ -85,8 +90,9 @@ async def serve(settings: Settings, tier_map: TierMap) -> None:
         # Listening comes first: an error inside `running` is one of a group.
         with _listening(settings) as listener:
             async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
-                server = _Server(parts.gateway, settings, on_stop=parts.drain)
+                server = _Server(parts, settings)
                 host, port = listener.getsockname()[:2]
+                _spare_the_collector()
                 log.event("gateway.listening", host=host, port=port, tiers=list(tier_map.tiers))
                 await server.serve_until_stopped(listener)
         log.event("gateway.stopped")
@@ -108,8 +114,8 @@ async def running(
         connect=lambda endpoint, tier: HttpTransport(endpoint.url, tier.timeouts),
         api_key=lambda endpoint: known[endpoint.api_key] if endpoint.api_key is not None else None,
     )
-    ledger = ValkeyLedger(store.client)
-    records = RecordStore(store.client)
+    ledger = ValkeyLedger(store.commands)
+    records = RecordStore(store.client, store.commands)
     parts = compose(
         settings, tier_map, _callers(tier_map, known), fleet=fleet, ledger=ledger, records=records, store=store,
         clock=clock, log=log,
@@ -119,8 +125,8 @@ async def running(
             yield parts
         await _book_the_rest(parts, log)
     finally:
+        log.flush()
         await fleet.aclose()
-        await ledger.aclose()
 
 
 def compose(
@@ -155,7 +161,14 @@ def compose(
         forward=Forwarder(fleet=fleet, clock=clock),
         relay=Relay(clock=clock),
         settle=settler,
-        observe=Observer(hooks=[metrics.observe, log.request, records.add], clock=clock),
+        observe=Observer(
+            hooks=[
+                lambda record, _: metrics.observe(record),
+                log.request,
+                lambda _, encoded: records.add_encoded(encoded),
+            ],
+            clock=clock,
+        ),
         clock=clock,
         request_ids=_request_ids().__next__,
         body_bytes_max=settings.body_bytes_max,
@@ -175,6 +188,7 @@ def compose(
     )
     return Parts(
         gateway=Gateway(pipeline=pipeline, desk=desk, version=release),
+        pipeline=pipeline,
         settler=settler,
         records=records,
         ledger=ledger,
@@ -253,6 +267,13 @@ def _request_ids() -> Iterator[str]:
     return (f"req_{prefix}{number:08x}" for number in itertools.count())
 
 
+def _spare_the_collector() -> None:
+    """What was made at start lives as long as the process, and a request leaves no cycles: look for them seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE_THRESHOLD)
+
+
 def _listening(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     return socket.create_server((settings.host, settings.port), family=family, backlog=BACKLOG)
@@ -261,10 +282,10 @@ def _listening(settings: Settings) -> socket.socket:
 class _Server(uvicorn.Server):
     """Uvicorn, stopped by SIGTERM and SIGINT without raising them again: a wanted stop is a success."""
 
-    def __init__(self, gateway: Gateway, settings: Settings, *, on_stop: Callable[[], None]) -> None:
+    def __init__(self, parts: Parts, settings: Settings) -> None:
         config = uvicorn.Config(
-            gateway,
-            http="httptools",
+            parts.gateway,
+            http=protocol_of(parts.pipeline),  # what is not a plain metered request goes to uvicorn's own
             ws="none",
             lifespan="off",
             access_log=False,
@@ -277,7 +298,7 @@ class _Server(uvicorn.Server):
             timeout_graceful_shutdown=round(settings.drain_seconds),
         )
         super().__init__(config)
-        self._on_stop = on_stop
+        self._on_stop = parts.drain
 
     async def serve_until_stopped(self, listener: socket.socket) -> None:
         """Serve until a signal; a second one ends open answers at once."""

@@ -39,6 +39,8 @@ class Composed:
     redis: FakeRedis
     transport: FakeTransport
     log: io.BytesIO
+    lines: Log
+    """Writes to ``log``, a moment later."""
 
     @asynccontextmanager
     async def client(self, key: str | None = KEY, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
@@ -55,6 +57,7 @@ class Composed:
 
     def logged(self) -> list[dict[str, Any]]:
         """The lines of the log."""
+        self.lines.flush()
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
@@ -65,7 +68,10 @@ def composed() -> Composed:
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     redis, transport, log = FakeRedis(), FakeTransport(), io.BytesIO()
-    store = Store(client=redis.as_client(), description=f"redis://{STORE_HOST}:6379/0", remedy="Start it.")
+    lines = Log(log, clock)
+    store = Store(
+        client=redis.as_client(), commands=redis, description=f"redis://{STORE_HOST}:6379/0", remedy="Start it."
+    )
     parts = compose(
         Settings(tiers_file=Path("tiers.yaml"), body_bytes_max=10_000),
         whole,
@@ -75,9 +81,9 @@ def composed() -> Composed:
         },
         fleet=Fleet.of(whole, connect=lambda *_: transport, api_key=lambda _: None),
         ledger=ledger,
-        records=RecordStore(store.client),
+        records=RecordStore(store.client, store.commands),
         store=store,
         clock=clock,
-        log=Log(log, clock),
+        log=lines,
     )
-    return Composed(parts=parts, ledger=ledger, redis=redis, transport=transport, log=log)
+    return Composed(parts=parts, ledger=ledger, redis=redis, transport=transport, log=log, lines=lines)

@@ -139,7 +139,7 @@ def rig(
         forward=Forwarder(fleet=Fleet(stations), clock=clock),
         relay=Relay(clock=clock),
         settle=settler,
-        observe=Observer(hooks=[records.append], clock=clock),
+        observe=Observer(hooks=[lambda record, _: records.append(record)], clock=clock),
         clock=clock,
         request_ids=lambda: f"req_{next(numbers)}",
         body_bytes_max=body_bytes_max,

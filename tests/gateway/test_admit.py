@@ -22,6 +22,8 @@ from tiers.tiermap import Budget, Queue, Tier, Timeouts
 
 PATIENT = Queue(length=10, wait_seconds=600)
 
+PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]
+
 
 @dataclass(slots=True, kw_only=True)
 class Gatekeeper:
@@ -142,7 +144,7 @@ async def test_the_callers_own_bounds_make_it_smaller_or_larger(fields: dict[str
 
 async def test_a_prompt_with_images_may_fill_the_context() -> None:
     """Its size does not bound its tokens."""
-    assert await holds(call=call(image_url="x")) == [("money", "*", 1000 + 2 * 1000)]
+    assert await holds(call=call(messages=PICTURE)) == [("money", "*", 1000 + 2 * 1000)]
 
 
 async def test_what_generates_nothing_holds_its_prompt_alone() -> None:
@@ -157,7 +159,7 @@ async def test_what_generates_nothing_holds_its_prompt_alone() -> None:
         ({"max_tokens": 7}, CHAT, None),
         ({"max_tokens": 0}, CHAT, None),
         ({"user": "x" * 900}, CHAT, None),
-        ({"image_url": "x"}, CHAT, None),
+        ({"messages": PICTURE}, CHAT, None),
         ({}, EMBEDDINGS, None),
     ],
     ids=str,

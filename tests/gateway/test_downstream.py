@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from gateway.downstream import AsgiClient, Presence, send_error
+from gateway.downstream import AsgiClient, Deadlines, Presence, send_error
 from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, TierSaturated, UpstreamTimeout
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import Gate, Hang
@@ -217,7 +217,7 @@ async def test_a_deadline_ends_what_is_waited_for_with_its_own_error() -> None:
 
     async def served() -> None:
         with presence:
-            presence.limit(0.01, lambda: late)
+            Deadlines().set(presence, 0.01, lambda: late)
             await Hang().wait()
 
     with pytest.raises(UpstreamTimeout) as caught:

@@ -243,6 +243,18 @@ async def test_the_slot_of_a_client_that_left_goes_to_the_next_in_the_queue() ->
     await subject.assert_clean()
 
 
+async def test_whoever_waits_for_a_slot_is_told_that_one_was_given_back() -> None:
+    """By every ending, a failure's too: nobody need find out by asking from time to time."""
+    subject = rig(token_tier())
+    freed = subject.admission._queues["routing"].freed
+    for answer in (FakeResponse(ANSWER), UpstreamFailed("broken"), FakeResponse(b"busy", status=503)):
+        freed.clear()
+        subject.transport.then(answer)
+        await subject.serve(FakeClient(request()))
+        assert freed.is_set()
+    await subject.assert_clean()
+
+
 Ending = Callable[[FakeClient, "asyncio.Task[None]"], object]
 
 

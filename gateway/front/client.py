@@ -1,0 +1,168 @@
+"""A client on a hot connection: its request is at hand, and each thing said to it is one write."""
+
+import asyncio
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Protocol
+
+from gateway.downstream import Presence, body_too_large, client_left
+from gateway.errors import ClientDisconnected
+from gateway.wire.headers import Header
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+class Connection(Protocol):
+    """The connection that a client is on.
+
+    Attributes:
+        loop: Its event loop.
+        transport: Where its bytes go.
+        closing: Whether it is closed after the answer that is being given.
+        write_paused: Whether the transport has asked to wait with more: the client reads too slowly.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    closing: bool
+    write_paused: bool
+
+
+class HotClient:
+    """Fulfils ``Client`` for one request on a connection of its own protocol.
+
+    Attributes:
+        complete: Whether the whole answer was handed to the transport.
+    """
+
+    __slots__ = (
+        "_body",
+        "_connection",
+        "_head",
+        "_left",
+        "_length",
+        "_presence",
+        "_waiter",
+        "complete",
+        "headers",
+        "responded",
+        "streaming",
+    )
+
+    def __init__(self, connection: Connection, length: int, body: bytes | None) -> None:
+        """``length`` is the body's, in bytes; a ``body`` of ``None`` is still to be given by ``give``."""
+        self._connection = connection
+        self._length = length
+        self._body = body
+        self._head = b""
+        self._left = False
+        self._presence: Presence | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self.headers: list[Header] = []
+        self.responded = self.streaming = self.complete = False
+
+    def give(self, body: bytes) -> None:
+        """The body is complete."""
+        self._body = body
+        self.wake()
+
+    def leave(self) -> None:
+        """The client is gone: what its request waits for ends, and nothing more is sent."""
+        self._left = True
+        if self._presence is not None:
+            self._presence.interrupt(client_left())
+        self.wake()
+
+    def wake(self) -> None:
+        """Something has changed that the request may wait for."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
+        """See ``Client.body``."""
+        del declared  # it was read before, and what was read is what counts
+        if self._length > limit:
+            raise body_too_large(limit)
+        while self._body is None:
+            if self._left:
+                raise ClientDisconnected("The client left before its request was complete.")
+            await self._change()
+        return self._body
+
+    def present(self) -> Presence:
+        """See ``Client.present``."""
+        if self._left:
+            raise client_left()
+        self._presence = Presence(self._connection.loop)
+        return self._presence
+
+    async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+        """See ``Client.send_whole``."""
+        self.responded = True
+        if self._connection.write_paused:
+            await self._read_on()
+        if not self._left:
+            head = self._written(status, headers, b"content-length: %d\r\n" % len(body))
+            self._connection.transport.write(head + body)
+            self.complete = True
+
+    async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
+        """See ``Client.start_stream``. The head leaves with the first piece, in one write."""
+        self.responded = self.streaming = True
+        self._head = self._written(status, headers, b"transfer-encoding: chunked\r\n")
+
+    async def send_piece(self, piece: bytes) -> None:
+        """See ``Client.send_piece``. An empty piece is nothing: as a chunk it would end the body."""
+        if not piece:
+            return
+        if self._connection.write_paused:
+            await self._read_on()
+        if not self._left:
+            head, self._head = self._head, b""
+            self._connection.transport.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
+
+    async def end_stream(self, piece: bytes = b"") -> None:
+        """See ``Client.end_stream``."""
+        self.streaming = False
+        if self._connection.write_paused:
+            await self._read_on()
+        if not self._left:
+            chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+            self._connection.transport.write(b"%b%b0\r\n\r\n" % (self._head, chunk))
+            self.complete = True
+
+    async def _read_on(self) -> None:
+        """Wait until the client has read enough.
+
+        Raises:
+            ClientDisconnected: It left instead.
+        """
+        while self._connection.write_paused and not self._left:
+            await self._change()
+        if self._left:
+            raise client_left()
+
+    async def _change(self) -> None:
+        waiter = self._waiter = self._connection.loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def _written(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
+        """The answer's head as bytes; ``framing`` is the line that says where its body ends."""
+        lines = [b"%b: %b\r\n" % header for header in (*headers, *self.headers)]
+        text = b"".join(lines)
+        if text.count(b"\n") != len(lines) or text.count(b"\r") != len(lines) or b"\0" in text:
+            # A header that would be read as something else than it is. An endpoint sent it.
+            text = b"".join(line for line in lines if not _breaks(line))
+        if b"connection: " in text and any(name == b"connection" for name, _ in headers):
+            self._connection.closing = True  # the only thing that is ever said of it
+        elif self._connection.closing:
+            framing += b"connection: close\r\n"
+        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        return b"%b%b%b\r\n" % (status_line, text, framing)
+
+
+def _breaks(line: bytes) -> bool:
+    return line.count(b"\n") != 1 or line.count(b"\r") != 1 or b"\0" in line

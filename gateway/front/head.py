@@ -1,0 +1,68 @@
+"""The head of a request in its plain shape: what clients of metered operations send, and nothing else.
+
+Whatever is not plain is not refused here but left to uvicorn's parser, which knows the whole of HTTP/1.1. So this one
+may be strict to the byte: it accepts only what every reader of HTTP reads in the same way.
+"""
+
+from typing import NamedTuple
+
+from gateway.wire.headers import Header
+from gateway.wire.operations import OPERATIONS, Operation
+
+HEAD_BYTES_MAX = 64 * 1024
+"""Of a whole head with its empty line."""
+BODY_BYTES_MAX = 1024 * 1024
+"""Of a body that is kept whole; uvicorn takes a larger one piece by piece."""
+
+_REQUEST_LINES = {b"POST %b HTTP/1.1" % path.encode(): operation for path, operation in OPERATIONS.items()}
+_TEXT = bytes(byte for byte in range(256) if byte == ord("\t") or (byte >= ord(" ") and byte != 0x7F))  # noqa: PLR2004 - DEL
+"""What may stand between line breaks."""
+_NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+"""RFC 9110's token, after it was made lower case."""
+_NOT_PLAIN = frozenset({b"expect", b"http2-settings", b"trailer", b"transfer-encoding", b"upgrade"})
+_KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
+_LENGTH_DIGITS_MAX = len(str(BODY_BYTES_MAX))
+
+
+class Head(NamedTuple):
+    """A request's head; a tuple, because one is made for each request.
+
+    ``headers`` have lower-case names, each once, and values without white space around them. ``content_length`` and
+    ``size`` (of the head itself, with its empty line) are bytes. ``keep_alive`` is what the client asked for.
+    """
+
+    operation: Operation
+    headers: list[Header]
+    content_length: int
+    keep_alive: bool
+    size: int
+
+
+def parse_head(data: bytes) -> Head | None:
+    """The head that ``data`` begins with; ``None`` where it is incomplete or not in the plain shape."""
+    end = data.find(b"\r\n\r\n", 0, HEAD_BYTES_MAX)
+    lines = data[:end].split(b"\r\n") if end > 0 else [b""]
+    operation = _REQUEST_LINES.get(lines[0])
+    # The line breaks that were split at are all the control characters there may be.
+    if operation is None or data[:end].translate(None, _TEXT) != b"\r\n" * (len(lines) - 1):
+        return None
+    headers = []
+    names = []
+    del lines[0]
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon or not name:
+            return None
+        name = name.lower()
+        names.append(name)
+        headers.append((name, value.strip(b" \t")))
+    if b"".join(names).translate(None, _NAME_BYTES):
+        return None
+    named = dict(headers)
+    if len(named) != len(headers) or not named.get(b"host") or not _NOT_PLAIN.isdisjoint(named):
+        return None
+    length = named.get(b"content-length", b"")
+    keep_alive = _KEEPS_ALIVE.get(named.get(b"connection", b"keep-alive").lower())
+    if keep_alive is None or not length.isdigit() or len(length) > _LENGTH_DIGITS_MAX or int(length) > BODY_BYTES_MAX:
+        return None
+    return Head(operation, headers, int(length), keep_alive, end + 4)

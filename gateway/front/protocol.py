@@ -1,0 +1,287 @@
+"""The server's side of one connection, as long as it asks for metered operations in the plain shape.
+
+A request that is anything else goes, with every byte since its beginning, to uvicorn's own protocol, and so does all
+that follows on its connection: no request is ever read by both, and no byte twice.
+
+The end of what a client sends counts as its leaving, as it does with uvicorn: a client that gave up and one that only
+closed its sending half look the same, and of the two the first would cost a GPU.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from typing import Any, Protocol, cast
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from gateway.downstream import Client
+from gateway.front.client import HotClient
+from gateway.front.head import parse_head
+from gateway.wire.headers import Header
+from gateway.wire.operations import Operation
+
+BODY_SECONDS = 30.0
+"""Without a byte of a body that is still to come."""
+STALL_SECONDS = 120.0
+"""Without a byte taken by a client that does not read its answer."""
+AHEAD_BYTES_MAX = 64 * 1024
+"""Of requests sent before the current one was answered; then nothing more is read."""
+
+
+class Serving(Protocol):
+    """What serves a request: the pipeline."""
+
+    def serve(self, operation: Operation, headers: Sequence[Header], client: Client) -> Coroutine[Any, Any, None]:
+        """Serve one request from its first byte to its record."""
+
+
+def protocol_of(pipeline: Serving) -> type[asyncio.Protocol]:
+    """What uvicorn's ``http`` setting takes, with ``pipeline`` behind it."""
+    return cast("type[asyncio.Protocol]", partial(FrontProtocol, pipeline))  # it is only ever called
+
+
+class FrontProtocol(asyncio.Protocol):
+    """Serves plain requests one after the other; the first that is not plain moves the connection to uvicorn's.
+
+    Attributes:
+        closing, loop, transport, write_paused: See ``gateway.front.client.Connection``.
+    """
+
+    __slots__ = (
+        "_ahead",
+        "_app_state",
+        "_client",
+        "_config",
+        "_deadline",
+        "_idle_seconds",
+        "_left",
+        "_missing",
+        "_pieces",
+        "_pipeline",
+        "_read_paused",
+        "_state",
+        "_timer",
+        "_timer_at",
+        "_unsent",
+        "closing",
+        "loop",
+        "transport",
+        "write_paused",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self,
+        pipeline: Serving,
+        *,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """All but ``pipeline`` is what uvicorn gives each of its protocols.
+
+        Its ``timeout_keep_alive`` bounds the time between two requests, and that before the first.
+        """
+        self._pipeline = pipeline
+        self._config = config
+        self._state = server_state
+        self._app_state = app_state
+        self._idle_seconds = float(config.timeout_keep_alive)
+        self.loop = _loop if _loop is not None else asyncio.get_running_loop()
+        self._client: HotClient | None = None
+        self._missing = 0
+        self._pieces: list[bytes] = []
+        self._ahead = b""
+        self._read_paused = self._left = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = self._deadline = 0.0
+        self._unsent = 0
+        self.closing = self.write_paused = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See ``asyncio.BaseProtocol``."""
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
+        self._connections.add(self)
+        self._expect(self._idle_seconds)
+
+    def data_received(self, data: bytes) -> None:
+        """See ``asyncio.Protocol``."""
+        if self._missing:
+            data = self._body(data)
+            if not data:
+                return
+        if self._client is None:
+            self._begin(data)
+            return
+        self._ahead += data
+        if len(self._ahead) > AHEAD_BYTES_MAX and not self._read_paused:
+            self._read_paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> None:
+        """See ``asyncio.Protocol``: the transport closes, and the client is gone already."""
+        self._expect_reading()
+        self._leave()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See ``asyncio.BaseProtocol``."""
+        del exc
+        self._connections.discard(self)
+        self._disarm()
+        self._leave()
+
+    def pause_writing(self) -> None:
+        """See ``asyncio.BaseProtocol``."""
+        self.write_paused = True
+        self._expect_reading()
+
+    def resume_writing(self) -> None:
+        """See ``asyncio.BaseProtocol``."""
+        self.write_paused = False
+        if self._client is not None:
+            self._client.wake()
+
+    def shutdown(self) -> None:
+        """The server stops: close now, or after the answer that is being given. Uvicorn calls it."""
+        self.closing = True
+        if self._client is None:
+            self._close()
+
+    def _begin(self, data: bytes) -> None:
+        """A request begins with ``data``."""
+        head = parse_head(data)
+        if head is None:
+            self._hand_over(data)
+            return
+        end = head.size + head.content_length
+        body = data[head.size : end]
+        self._missing = end - len(data)
+        if self._missing > 0:
+            self._pieces.append(body)
+            self._expect(BODY_SECONDS)
+        elif self._missing < 0:
+            self._ahead = data[end:]
+            self._missing = 0
+        self.closing = not head.keep_alive
+        self._client = client = HotClient(self, head.content_length, None if self._missing else body)
+        task = self.loop.create_task(self._pipeline.serve(head.operation, head.headers, client))
+        self._state.tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _body(self, data: bytes) -> bytes:
+        """Take what belongs to the body that is still to come; the rest of ``data``."""
+        piece, rest = data[: self._missing], data[self._missing :]
+        self._missing -= len(piece)
+        if self._client is not None:
+            self._pieces.append(piece)
+        if self._missing:
+            self._expect(BODY_SECONDS)
+        elif self._client is not None:
+            self._client.give(b"".join(self._pieces))
+            self._pieces.clear()
+        elif self.closing:  # the answer came before the body's end
+            self._close()
+            return b""
+        else:
+            self._expect(self._idle_seconds)
+        return rest
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """The request is over: the next one, or the end of the connection."""
+        self._state.tasks.discard(task)
+        self._state.total_requests += 1
+        client, self._client = self._client, None
+        self._pieces.clear()
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.loop.call_exception_handler({"message": "A request failed.", "exception": error, "task": task})
+        if self._left or client is None:
+            return
+        if not client.complete:
+            self._close()
+        elif self._missing:
+            # The rest of the body is read and dropped: to close before would reset the connection, and the client
+            # might never see its answer.
+            self._expect(BODY_SECONDS)
+        elif self.closing:
+            self._close()
+        else:
+            self._next()
+
+    def _next(self) -> None:
+        """Go on with what the client sent ahead, or wait for more."""
+        if self._read_paused:
+            self._read_paused = False
+            self.transport.resume_reading()
+        if self._ahead:
+            data, self._ahead = self._ahead, b""
+            self._begin(data)
+        else:
+            self._expect(self._idle_seconds)
+
+    def _hand_over(self, data: bytes) -> None:
+        """From ``data`` on the connection is uvicorn's. It is at a request's beginning, and nothing is paused."""
+        self._disarm()
+        self._connections.discard(self)
+        protocol = HttpToolsProtocol(
+            config=self._config, server_state=self._state, app_state=self._app_state, _loop=self.loop
+        )
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        if self.write_paused:
+            protocol.pause_writing()
+        protocol.data_received(data)
+
+    def _close(self) -> None:
+        """Close, once the client has read what was sent."""
+        self._expect_reading()
+        self.transport.close()
+
+    def _leave(self) -> None:
+        """The client is gone."""
+        self._left = True
+        if self._client is not None:
+            self._client.leave()
+
+    @property
+    def _connections(self) -> set[Any]:
+        """The server's connections; uvicorn's type for them knows its own protocols only."""
+        return self._state.connections
+
+    def _expect(self, seconds: float) -> None:
+        """Something must come from the client within ``seconds``. The timer that runs is kept where it is early."""
+        self._deadline = self.loop.time() + seconds
+        if self._timer is None or self._timer_at > self._deadline:
+            self._disarm()
+            self._timer_at = self._deadline
+            self._timer = self.loop.call_at(self._deadline, self._overdue)
+
+    def _expect_reading(self) -> None:
+        """Some of what was sent must be taken within ``STALL_SECONDS``."""
+        self._unsent = self.transport.get_write_buffer_size()
+        self._expect(STALL_SECONDS)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _overdue(self) -> None:
+        self._timer = None
+        if self._client is not None and not self._missing and not self.write_paused:
+            return  # the client waits for us
+        seconds = self._deadline - self.loop.time()
+        unsent = self.transport.get_write_buffer_size()
+        if seconds > 0:
+            self._expect(seconds)
+        elif not unsent:
+            self.transport.close()
+        elif unsent < self._unsent:
+            self._unsent = unsent
+            self._expect(STALL_SECONDS)
+        else:
+            self.transport.abort()  # what it does not read cannot be sent before closing

@@ -6,6 +6,7 @@ ends it in the same way.
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -21,30 +22,44 @@ Send = Callable[[Message], Awaitable[None]]
 """ASGI's ``send``: a message to the client."""
 
 
+TICK_SECONDS = 0.1
+"""How exact a request's deadline is."""
+
+
+def body_too_large(limit: int) -> BodyTooLarge:
+    """The error for a body of more than ``limit`` bytes."""
+    return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
+
+
+def client_left() -> ClientDisconnected:
+    """The error for a client that is gone before its answer was complete."""
+    return ClientDisconnected("The client left before the answer was complete.")
+
+
 class Presence:
-    """A scope that ends when the client leaves or the request's time is over; built like ``asyncio.timeout``."""
+    """A scope that ends when the client leaves or the request's time is over; built like ``asyncio.timeout``.
 
-    __slots__ = ("_cancelling", "_cause", "_task", "_timer")
+    ``loop`` is the running one, for who knows it: Python 3.11 makes a system call of the question.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_cancelling", "_cause", "_loop", "_task", "deadlines", "due", "late")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        self._loop = loop
         self._cause: GatewayError | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self.deadlines: Deadlines | None = None
+        """Who watches the time of this scope; ``due`` and ``late`` are theirs."""
+        self.due = math.inf
+        self.late: Callable[[], GatewayError] = client_left
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("A client's presence can be watched inside a task only.")
         self._task = task
         self._cancelling = task.cancelling()
         return self
-
-    def limit(self, seconds: float, cause: Callable[[], GatewayError]) -> None:
-        """End the scope with what ``cause`` makes after ``seconds``."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._time_is_over, cause)
-
-    def _time_is_over(self, cause: Callable[[], GatewayError]) -> None:
-        self.interrupt(cause())
 
     def interrupt(self, cause: GatewayError) -> None:
         """End the scope with ``cause`` at what it waits for now. Only the first cause counts."""
@@ -56,13 +71,44 @@ class Presence:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         task, self._task = self._task, None
-        if self._timer is not None:
-            self._timer.cancel()
+        if self.deadlines is not None:
+            self.deadlines.forget(self)
         cause = self._cause
         if cause is None or task is None:
             return
         if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise cause from error
+
+
+class Deadlines:
+    """Ends scopes whose time is over, at most ``TICK_SECONDS`` late, with one timer for all of them."""
+
+    def __init__(self) -> None:
+        self._watched: set[Presence] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ticking = False
+
+    def set(self, presence: Presence, seconds: float, late: Callable[[], GatewayError]) -> None:
+        """End ``presence`` with what ``late`` makes after ``seconds`` from now; replaces an earlier deadline."""
+        loop = self._loop = self._loop or asyncio.get_running_loop()
+        presence.due, presence.late, presence.deadlines = loop.time() + seconds, late, self
+        self._watched.add(presence)
+        if not self._ticking:
+            self._ticking = True
+            loop.call_later(TICK_SECONDS, self._tick, loop)
+
+    def forget(self, presence: Presence) -> None:
+        """The scope has ended."""
+        self._watched.discard(presence)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
+        for presence in [one for one in self._watched if one.due <= now]:
+            presence.interrupt(presence.late())
+        if self._watched:
+            loop.call_later(TICK_SECONDS, self._tick, loop)
+        else:
+            self._ticking = False
 
 
 class Client(Protocol):
@@ -113,16 +159,6 @@ async def send_error(client: Client, error: GatewayError) -> None:
         if isinstance(error, BodyTooLarge):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await client.send_whole(error.status, headers, error_body(error))
-
-
-def body_too_large(limit: int) -> BodyTooLarge:
-    """The error for a body of more than ``limit`` bytes."""
-    return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
-
-
-def client_left() -> ClientDisconnected:
-    """The error for a client that is gone before its answer was complete."""
-    return ClientDisconnected("The client left before the answer was complete.")
 
 
 class AsgiClient:

@@ -22,7 +22,7 @@ from functools import partial
 
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator
-from gateway.downstream import Client, send_error
+from gateway.downstream import Client, Deadlines, Presence, send_error
 from gateway.errors import (
     BudgetExhausted,
     GatewayError,
@@ -73,6 +73,7 @@ class Pipeline:
         self._clock = clock
         self._request_ids = request_ids
         self._body_bytes_max = body_bytes_max
+        self._deadlines = Deadlines()
 
     async def serve(self, operation: Operation, headers: Headers, client: Client) -> None:
         """Serve one request from its first byte to its record."""
@@ -102,16 +103,24 @@ class Pipeline:
         body = await client.body(self._body_bytes_max, declared=named.get(b"content-length"))
         exchange.call = read_call(body, exchange.operation)
         exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
-        tier = exchange.candidates[0].tier
         with client.present() as presence:
-            presence.limit(tier.timeouts.total, partial(_too_late, tier))
-            ending = await self._first_good(exchange, exchange.call, headers, client)
+            ending = await self._first_good(exchange, exchange.call, headers, client, presence)
         await ending()
 
-    async def _first_good(self, exchange: Exchange, call: Call, headers: Headers, client: Client) -> Ending:
-        """Try the candidates in order; the first failure is the request's."""
+    async def _first_good(
+        self, exchange: Exchange, call: Call, headers: Headers, client: Client, presence: Presence
+    ) -> Ending:
+        """Try the candidates in order; the first failure is the request's.
+
+        The first candidate's ``total`` bounds them all, and none takes longer than its own, for which it has reserved.
+        """
         failure: GatewayError | None = None
+        latest = exchange.received_at + exchange.candidates[0].tier.timeouts.total
         for candidate in exchange.candidates:
+            seconds = candidate.tier.timeouts.total
+            if failure is not None:
+                seconds = min(seconds, latest - self._clock.monotonic())
+            self._deadlines.set(presence, seconds, partial(_too_late, candidate.tier))
             try:
                 return await self._try(exchange, _because(candidate, failure), call, headers, client)
             except (TierSaturated, UpstreamFailed) as error:
@@ -155,7 +164,9 @@ class Pipeline:
 
 
 def _too_late(tier: Tier) -> UpstreamTimeout:
-    return UpstreamTimeout(f"The request was not answered within {tier.timeouts.total:g} seconds.")
+    return UpstreamTimeout(
+        f"The request was not answered in time; the tier {tier.name!r} allows {tier.timeouts.total:g} seconds."
+    )
 
 
 def _because(candidate: Candidate, failure: GatewayError | None) -> Candidate:

@@ -6,8 +6,8 @@ from typing import NamedTuple
 class Usage(NamedTuple):
     """Tokens of one request. ``cached`` is part of ``input``, ``reasoning`` is part of ``output``.
 
-    A named tuple, as ``tiers.budgets.Hold``: some are made for every request, and a frozen dataclass takes three times as
-    long to make.
+    A named tuple, as ``tiers.budgets.Hold``: some are made for every request, and a frozen dataclass takes three times
+    as long to make.
     """
 
     input: int = 0

@@ -72,10 +72,12 @@ class HttpTransport:
         self._idle: dict[Connection, float] = {}
         self._sweep: asyncio.TimerHandle | None = None
         self._closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: UpstreamRequest) -> Response:
         """Send a request and wait for the head of its answer. See ``Transport``."""
-        loop = asyncio.get_running_loop()
+        # Asked once: Python 3.11 makes a system call of it.
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         head = self._head.write(request)
         reused = self._newest_idle(loop)
         if reused is not None:
@@ -109,7 +111,7 @@ class HttpTransport:
         if self._closed or len(self._idle) >= self._idle_max:
             connection.abort()
             return
-        loop = asyncio.get_running_loop()
+        loop = self._loop = self._loop or asyncio.get_running_loop()
         now = loop.time()
         self._idle[connection] = now
         if self._sweep is None:

@@ -17,6 +17,10 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     headers: Headers
     body: bytes
 
+    def __repr__(self) -> str:
+        """Without headers and body: they hold the endpoint's key and the caller's words."""
+        return f"UpstreamRequest({self.method.decode()} {self.path.decode()}, {len(self.body)} bytes)"
+
 
 class UpstreamResponse(Protocol):
     """An answer whose head has arrived and whose body is still to be read.

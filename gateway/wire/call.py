@@ -49,6 +49,10 @@ class _Text(msgspec.Struct):
     format: _Format | None = None
 
 
+class _Message(msgspec.Struct):
+    content: msgspec.Raw = _ABSENT
+
+
 class _Peek(msgspec.Struct):
     model: str | None = None
     stream: bool | None = None
@@ -59,6 +63,7 @@ class _Peek(msgspec.Struct):
     n: int | None = None
     best_of: int | None = None
     prompt: msgspec.Raw = _ABSENT
+    messages: msgspec.Raw = _ABSENT
     tools: list[msgspec.Raw] | None = None
     response_format: _Format | None = None
     text: msgspec.Raw = _ABSENT
@@ -67,6 +72,7 @@ class _Peek(msgspec.Struct):
 _peek = msgspec.json.Decoder(_Peek).decode
 _stream_options = msgspec.json.Decoder(_StreamOptions).decode
 _text = msgspec.json.Decoder(_Text).decode
+_messages = msgspec.json.Decoder(list[_Message]).decode
 _prompts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -114,7 +120,7 @@ def read_call(body: bytes, operation: Operation) -> Call:
         choices=answers * prompts,
         tools=bool(peek.tools),
         response_format=(form.type if form is not None else None) or "text",
-        media=_may_hold_media(body),
+        media=not _all_text(peek.messages) and _may_hold_media(body),
     )
 
 
@@ -132,6 +138,16 @@ def _wanted(peek: _Peek) -> tuple[int, int | None]:
                 raise InvalidRequest("The body asks for a negative number of tokens.")
             largest = bound if largest is None or bound > largest else largest
     return answers, largest
+
+
+def _all_text(messages: msgspec.Raw) -> bool:
+    """Whether these are chat messages of which each has a text as its content, or none."""
+    if messages is _ABSENT:
+        return False
+    try:
+        return all(bytes(message.content)[:1] != b"[" for message in _messages(messages))
+    except msgspec.ValidationError:
+        return False
 
 
 def _may_hold_media(body: bytes) -> bool:

@@ -147,6 +147,16 @@ class Client(Protocol):
     async def end_stream(self, piece: bytes = b"") -> None:
         """Send the last piece of the body."""
 
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        """Sends a piece of a body that has begun at once, without waiting; says whether the client keeps up.
+
+        ``None`` where sending always waits.
+        """
+
+    async def drain(self) -> None:
+        """Wait until a client that did not keep up has read enough. Raises ``ClientDisconnected`` if it leaves."""
+
 
 async def send_error(client: Client, error: GatewayError) -> None:
     """Tell the client of ``error``: as the answer, or inside the stream where that has begun."""
@@ -216,6 +226,14 @@ class AsgiClient:
         """See ``Client.end_stream``."""
         self.streaming = False
         await self._send({"type": "http.response.body", "body": piece, "more_body": False})
+
+    @property
+    def push(self) -> Callable[[bytes], bool] | None:
+        """See ``Client.push``."""
+        return None
+
+    async def drain(self) -> None:
+        """See ``Client.drain``. Sending has waited already."""
 
 
 class _AsgiPresence(Presence):

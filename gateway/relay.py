@@ -57,21 +57,63 @@ class Relay:
 
     async def _stream(self, attempt: Attempt, answer: BegunAnswer, events: EventStream, client: Client) -> bytes:
         """Send on what comes until the endpoint has nothing more; returns the last bytes, not yet sent."""
-        piece = answer.body
-        chunk = answer.response.chunk
-        while True:
-            if attempt.first_token_at is None and events.token_seen:
-                attempt.first_token_at = self._clock.monotonic()
-            if events.complete:
-                # Clients hang up as soon as they have read the end marker: it is part of the answer's end.
-                await _read_out(answer.response)
-                return piece
-            if piece:
-                await client.send_piece(piece)
-            data = await chunk()
-            if not data:
-                return events.finish()
-            piece = events.feed(data)
+        passing = _Passing(attempt, events, client.push, self._clock)
+        passing.look(answer.body)
+        while not events.complete:
+            if passing.unsent:
+                await client.send_piece(passing.unsent)
+                passing.unsent = b""
+            await client.drain()
+            if client.push is None:
+                data = await answer.response.chunk()
+                if not data:
+                    return events.finish()
+                passing.look(events.feed(data))
+            else:
+                passing.ended = True
+                await answer.response.pump(passing.take)
+                if passing.ended:
+                    return events.finish()
+        # Clients hang up as soon as they have read the end marker: it is part of the answer's end.
+        await _read_out(answer.response)
+        return passing.unsent
+
+
+class _Passing:
+    """A stream on its way through: pieces are pushed in the moment they come, where the client's side can."""
+
+    __slots__ = ("_attempt", "_clock", "_events", "_push", "ended", "unsent")
+
+    def __init__(
+        self, attempt: Attempt, events: EventStream, push: Callable[[bytes], bool] | None, clock: Clock
+    ) -> None:
+        self._attempt = attempt
+        self._events = events
+        self._push = push
+        self._clock = clock
+        self.unsent = b""
+        self.ended = False
+        """Whether the endpoint has nothing more: nobody else has said that it is enough."""
+
+    def look(self, piece: bytes) -> None:
+        """Keep ``piece`` to be sent, and note the first token's moment."""
+        self.unsent = piece
+        if self._attempt.first_token_at is None and self._events.token_seen:
+            self._attempt.first_token_at = self._clock.monotonic()
+
+    def take(self, data: bytes) -> bool:
+        """Pass on what came. Whether more may follow now: not after the end marker, nor to a client that lags."""
+        piece = self._events.feed(data)
+        if self._events.complete or self._attempt.first_token_at is None:
+            self.look(piece)
+            if self._events.complete:
+                self.ended = False
+                return False
+            piece, self.unsent = self.unsent, b""
+        if not piece or self._push is None or self._push(piece):
+            return True
+        self.ended = False
+        return False
 
 
 async def _read_out(response: UpstreamResponse) -> None:

@@ -121,6 +121,18 @@ class HotClient:
             head, self._head = self._head, b""
             self._connection.transport.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
 
+    def push(self, piece: bytes) -> bool:
+        """See ``Client.push``."""
+        connection = self._connection
+        if not self._left:
+            connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+        return not connection.write_paused
+
+    async def drain(self) -> None:
+        """See ``Client.drain``."""
+        if self._connection.write_paused:
+            await self._read_on()
+
     async def end_stream(self, piece: bytes = b"") -> None:
         """See ``Client.end_stream``."""
         self.streaming = False

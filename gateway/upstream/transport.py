@@ -1,6 +1,6 @@
 """What ``forward`` and ``relay`` ask of a way to an endpoint. One module per kind of transport fulfils it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
@@ -38,6 +38,11 @@ class UpstreamResponse(Protocol):
         Raises:
             UpstreamFailed: The connection ended or broke before the body was complete, or it was not HTTP.
             UpstreamTimeout: No byte came for the idle timeout.
+        """
+
+    async def pump(self, take: Callable[[bytes], bool]) -> None:
+        """Give each piece of the body to ``take`` in the very moment it comes, until the body is complete or ``take``
+        returns ``False``. What comes after that waits for the next call. Raises as ``chunk``, and what ``take`` raises.
         """
 
     async def read(self, limit: int) -> bytes:

@@ -27,6 +27,7 @@ _DONE = b"[DONE]"
 _NOTHING = (b"", b"null", b'""', b"[]", b"{}")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
 _NO_RAW = msgspec.Raw()
+_EMPTY_LIST_BYTES = 2
 
 
 class _Delta(msgspec.Struct):
@@ -63,7 +64,16 @@ class _Event(msgspec.Struct):
     message: msgspec.Raw = _NO_RAW
 
 
+class _ContentEvent(msgspec.Struct):
+    """As ``_Event``, of a dialect with choices."""
+
+    choices: msgspec.Raw = _NO_RAW
+    usage: ReportedUsage | None = None
+    error: msgspec.Raw = _NO_RAW
+
+
 _decode = msgspec.json.Decoder(_Event).decode
+_decode_content = msgspec.json.Decoder(_ContentEvent).decode
 _choices = msgspec.json.Decoder(_Choices).decode
 _inner = msgspec.json.Decoder(_Inner).decode
 _string = msgspec.json.Decoder(str).decode
@@ -78,12 +88,13 @@ class EventStream:
     """
 
     __slots__ = (
-        "_content_bytes", "_content_events", "_dialect", "_done", "_last_content", "_overhead", "_tail", "_usage_owed",
-        "_wants_usage", "token_seen", "usage",
+        "_content_bytes", "_content_events", "_dialect", "_done", "_has_choices", "_last_content", "_overhead", "_tail",
+        "_usage_owed", "_wants_usage", "token_seen", "usage",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, *, wants_usage: bool) -> None:
         self._dialect = dialect
+        self._has_choices = dialect in {Dialect.CHAT, Dialect.COMPLETION}
         self._wants_usage = wants_usage
         self._tail = b""
         self._done = False
@@ -103,6 +114,8 @@ class EventStream:
         """
         if self._tail:
             data = self._tail + data
+        elif self.token_seen and self._is_plain(data):
+            return data
         if b"\r" not in data:
             events, ends = data.split(b"\n\n"), None
         else:
@@ -126,7 +139,7 @@ class EventStream:
             last = self._pass(tail + b"\n\n", [tail])
         if self._done:
             return last
-        if self._dialect in {Dialect.CHAT, Dialect.COMPLETION} and self._finish_reason_seen():
+        if self._has_choices and self._finish_reason_seen():
             self._done = True
             return last + self._usage_owed + b"data: [DONE]\n\n"
         raise UpstreamFailed("The endpoint's stream ended before the answer was complete.")
@@ -144,6 +157,21 @@ class EventStream:
         """
         content = self._content_bytes - self._content_events * self._overhead
         return max(self._content_events, likely_tokens(max(0, content)))
+
+    def _is_plain(self, data: bytes) -> bool:
+        """Whether ``data`` is one event of content that passes as it is: what nearly all of a stream consists of."""
+        if not self._has_choices or data.find(b"\n") != len(data) - 2 or data[:6] != b"data: " or b"\r" in data:
+            return False
+        try:
+            chunk = _decode_content(data[6:-2])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+        if chunk.usage is not None or chunk.error is not _NO_RAW or len(bytes(chunk.choices)) <= _EMPTY_LIST_BYTES:
+            return False
+        self._last_content = data[6:-2]
+        self._content_events += 1
+        self._content_bytes += len(data) - 8
+        return True
 
     def _keep(self, data: bytes) -> bytes:
         if len(data) > EVENT_BYTES_MAX:
@@ -177,7 +205,7 @@ class EventStream:
         chunk = _decode(data)
         if bytes(chunk.error) not in _NOTHING:
             raise UpstreamFailed(f"The endpoint reported an error inside its stream: {_message(bytes(chunk.error))}")
-        if self._dialect is Dialect.CHAT or self._dialect is Dialect.COMPLETION:
+        if self._has_choices:
             return self._follow_choices(event, data, chunk)
         self._follow_typed(data, chunk)
         return event

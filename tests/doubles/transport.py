@@ -1,7 +1,7 @@
 """A way to an endpoint without sockets: what it answers is a script, what it was sent is kept."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from gateway.errors import UpstreamFailed
@@ -68,6 +68,11 @@ class FakeResponse:
                 return step
         self.ended = True
         return b""
+
+    async def pump(self, take: Callable[[bytes], bool]) -> None:
+        """The pieces of the script, as far as ``take`` wants them."""
+        while (piece := await self.chunk()) and take(piece):
+            pass
 
     async def read(self, limit: int) -> bytes:
         """All pieces."""

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, cast
@@ -34,6 +35,7 @@ API = Page("docs/reference/api.md")
 HEADERS = Page("docs/reference/headers.md")
 LOG = Page("docs/log.md")
 TIER_MAP = Page("docs/tier-map.md")
+ARCHITECTURE = Page("docs/architecture.md")
 
 PROGRAMS = ("gateway", "orchestrator", "deploy")
 _VARIABLE = re.compile(r"TIERGATE_[A-Z_]*[A-Z]")
@@ -43,6 +45,16 @@ def source(*folders: str) -> str:
     """The text of every Python file in ``folders``."""
     files = sorted(file for folder in folders for file in (ROOT / folder).rglob("*.py"))
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+# --- architecture
+
+
+def test_the_drawing_of_the_layers_is_the_contract_that_is_checked() -> None:
+    configuration = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    [contract] = [each for each in configuration["tool"]["importlinter"]["contracts"] if "containers" in each]
+    [drawing] = [block.text for block in ARCHITECTURE.blocks("text") if block.text.startswith("\ncli ")]
+    assert [re.split(r" {2,}", line)[0] for line in drawing.strip().splitlines()] == contract["layers"]
 
 
 # --- configuration

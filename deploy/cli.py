@@ -5,6 +5,7 @@ import asyncio
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
@@ -63,6 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command line of ``tiergate-deploy``."""
     made = argparse.ArgumentParser(prog="tiergate-deploy", description="Bring Tiergate up.", allow_abbrev=False)
+    made.add_argument("--version", action="version", version=f"tiergate {version('tiergate')}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
     local = commands.add_parser(
         "local",

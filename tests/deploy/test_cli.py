@@ -96,6 +96,13 @@ def test_wrong_usage_is_status_2_and_says_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
+def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["--version"])
+    assert stopped.value.code == 0
+    assert re.fullmatch(r"tiergate \d+\.\d+\.\d+\n", capsys.readouterr().out)
+
+
 def test_help_tells_exit_statuses_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["local", "--help"])

@@ -319,5 +319,9 @@ class _Server(uvicorn.Server):
 
     def _stop(self) -> None:
         self._on_stop()
-        self.force_exit = self.should_exit
+        if self.should_exit:
+            self.force_exit = True
+            # From Python 3.12 on a server is closed only when its connections are.
+            for connection in list(self.server_state.connections):
+                connection.transport.abort()
         self.should_exit = True

@@ -29,6 +29,7 @@ from orchestrator.cause import cause_line, one_line
 from orchestrator.errors import FlowUnusable, RunFailed
 from orchestrator.identity import register_identity_hooks, running
 from orchestrator.inputs import check_inputs
+from orchestrator.instances import keep_instances_apart
 
 TARGET_FORM = "MODULE:CLASS, as in my_package.flow:MyFlow or path/to/flow.py:MyFlow"
 
@@ -58,6 +59,7 @@ def load_flow(target: str) -> FlowClass:
     ``FlowUnusable`` where the form is wrong, nothing is found, the import fails or the class is no Flow.
     """
     register_identity_hooks()
+    keep_instances_apart()
     place, _, name = target.rpartition(":")
     if not place or not name.isidentifier():
         raise FlowUnusable(f"{target!r} is not {TARGET_FORM}.")
@@ -89,6 +91,7 @@ async def run_flow(
     ``InputsRefused`` before anything started, ``RunFailed`` where the Flow raised.
     """
     register_identity_hooks()
+    keep_instances_apart()
     loop = asyncio.get_running_loop()
     run = run or str(uuid4())
     return await loop.create_task(_run(flow_class, dict(inputs or {}), run, progress), name=f"run {run}")

@@ -99,6 +99,8 @@ class Response:
     async def pump(self, take: Callable[[bytes], bool]) -> None:
         """See ``UpstreamResponse.pump``. A piece costs no turn of the event loop and no wake-up of the reader."""
         while (piece := await self.chunk()) and take(piece):
+            if self.received.complete or self.error is not None:
+                continue  # the end came with that piece: nothing will wake a wait for it
             self._take = take
             try:
                 await self._wait(self._timeouts.idle)

@@ -1,5 +1,6 @@
 """Who called: every call carries its agent, flow, run, step and task, and the gateway's records tell them."""
 
+import time
 from typing import Any
 from urllib.parse import quote
 
@@ -83,3 +84,28 @@ def test_no_secret_is_in_logs_records_or_metrics(client: OpenAI, gateway: Gatewa
     for text in told:
         for secret in (KEY, UPSTREAM_KEY, "canary-prompt-81c3"):
             assert secret not in text
+
+
+def test_no_secret_and_no_prompt_shows_up_in_what_the_gateway_tells(gateway: GatewayProcess, run: str) -> None:
+    """Not in its log, metrics, records or errors, whether the request was good, refused or unknown."""
+    prompt = "canary-prompt-3b1f"
+    wrong = "canary-wrong-key-91c4"
+    body = {"model": "routing", "messages": [{"role": "user", "content": prompt}]}
+    headers = {"x-tiergate-run": run}
+    answers = [
+        gateway.call("POST", "/v1/chat/completions", body, headers=headers),
+        gateway.call("POST", "/v1/chat/completions", body | {"model": "no-such-tier"}, headers=headers),
+        gateway.call("POST", "/v1/chat/completions", body, key=wrong),
+    ]
+    assert [answer.status for answer in answers] == [200, 404, 401]
+    records = str(gateway.records(run=run))
+    metrics = gateway.call("GET", "/metrics", key=None).body.decode()
+    request_id = answers[-1].headers["x-request-id"]
+    deadline = time.monotonic() + 5
+    while request_id not in gateway.log_path.read_text() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    log = gateway.log_path.read_text()
+    assert request_id in log
+    told = [log, metrics, records, *(answer.body.decode() for answer in answers[1:])]
+    for secret in (KEY, UPSTREAM_KEY, wrong, prompt):
+        assert [secret in text for text in told] == [False] * len(told)

@@ -162,3 +162,51 @@ async def test_trouble_after_the_end_marker_is_none_of_the_clients(trouble: Step
     await ending()
     assert relayed.client.body == HELLO + STOP + DONE
     assert not relayed.response.ended
+
+
+class PushedClient(AsgiClient):
+    """A client whose side can send at once; it lags after every piece where ``lags``."""
+
+    def __init__(self, client: FakeClient, *, lags: bool) -> None:
+        super().__init__(client.receive, client.send)
+        self.pushed: list[bytes] = []
+        self.drained = 0
+        self.lags = lags
+
+    def push(self, piece: bytes) -> bool:
+        """Take it."""
+        self.pushed.append(piece)
+        return not self.lags
+
+    async def drain(self) -> None:
+        """Count it."""
+        self.drained += 1
+
+
+@pytest.mark.parametrize("lags", [False, True])
+async def test_a_client_that_can_is_pushed_what_comes_and_waited_for_when_it_lags(*, lags: bool) -> None:
+    """Between the first piece, with which the head leaves, and the end, which waits for the settlement."""
+    relayed = Relayed()
+    pushed = relayed.downstream = PushedClient(relayed.client, lags=lags)
+    ending = await relayed.stream(ROLE, HELLO, HELLO, STOP, DONE)
+    assert relayed.client.body == ROLE
+    assert pushed.pushed == [HELLO, HELLO, STOP]
+    assert pushed.drained == (4 if lags else 1)
+    assert relayed.attempt.first_token_at is not None
+    await ending()
+    assert relayed.client.body == ROLE + DONE
+
+
+async def test_a_pushed_stream_that_ends_early_fails_and_one_that_only_lacks_its_marker_gets_it() -> None:
+    """A broken stream never looks complete."""
+    relayed = Relayed()
+    relayed.downstream = PushedClient(relayed.client, lags=False)
+    ending = await relayed.stream(ROLE, HELLO, STOP)
+    await ending()
+    assert relayed.client.body == ROLE + DONE
+    relayed = Relayed()
+    relayed.downstream = PushedClient(relayed.client, lags=False)
+    with pytest.raises(UpstreamFailed, match="before the answer was complete"):
+        await relayed.stream(ROLE, HELLO)
+    assert relayed.exchange.usage is not None
+    assert relayed.exchange.usage.output == 2

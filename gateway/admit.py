@@ -156,7 +156,7 @@ class Admission:
         if all(hold.amount <= AMOUNT_MAX for hold in wanted):
             return wanted
         # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
-        return tuple(hold._replace(amount=min(hold.amount, AMOUNT_MAX)) for hold in wanted)
+        return tuple(Hold(hold.concern, min(hold.amount, AMOUNT_MAX)) for hold in wanted)
 
     def _concerned(self, names: tuple[str, str, str, str, str]) -> tuple[Concern, ...]:
         """Which budgets concern a request of these names; kept, since the same callers come again and again."""
@@ -193,18 +193,18 @@ async def _either(event: asyncio.Event, seconds: float) -> None:
 
 
 def _exhausted(answer: NoBudget) -> BudgetExhausted:
-    hold = answer.hold
-    whose = f" of {hold.owner}" if hold.owner else ""
-    need = amount_text(hold.amount, hold.unit)
-    if hold.amount > hold.limit:
+    concern = answer.hold.concern
+    whose = f" of {concern.owner}" if concern.owner else ""
+    need = amount_text(answer.hold.amount, concern.unit)
+    limit = f"{amount_text(concern.limit, concern.unit)} per {duration_text(concern.window_seconds)}"
+    if answer.hold.amount > concern.limit:
         return BudgetTooSmall(
-            f"This request may cost up to {need}, more than the whole budget {hold.budget!r}{whose}"
-            f" ({amount_text(hold.limit, hold.unit)} per {duration_text(hold.window_seconds)}). Ask for a shorter"
-            " answer (max_tokens) or raise the budget in the tier map.",
+            f"This request may cost up to {need}, more than the whole budget {concern.budget!r}{whose}"
+            f" ({limit}). Ask for a shorter answer (max_tokens) or raise the budget in the tier map.",
         )
     return BudgetExhausted(
-        f"The budget {hold.budget!r}{whose} has {amount_text(max(0, answer.available), hold.unit)} left of"
-        f" {amount_text(hold.limit, hold.unit)} per {duration_text(hold.window_seconds)}; this request may cost up to"
+        f"The budget {concern.budget!r}{whose} has {amount_text(max(0, answer.available), concern.unit)} left of"
+        f" {limit}; this request may cost up to"
         f" {need}. The window ends in {duration_text(round(answer.window_ends_in_seconds))}.",
         retry_after_seconds=answer.window_ends_in_seconds,
     )

@@ -24,6 +24,7 @@ from gateway.route import Router
 from gateway.telemetry.metrics import CONTENT_TYPE
 from gateway.wire.envelope import error_body, error_headers
 from gateway.wire.operations import OPERATIONS
+from gateway.wire.request_head import RequestHead
 
 RECORDS_SHOWN_MAX = 10_000
 _ASSETS = {
@@ -69,7 +70,8 @@ class Gateway(FastAPI):
         if scope["type"] == "http" and scope["method"] == "POST":
             operation = OPERATIONS.get(scope["path"])
             if operation is not None:
-                await self._pipeline.serve(operation, scope["headers"], AsgiClient(receive, send))
+                head = RequestHead(operation, scope["headers"])
+                await self._pipeline.serve(head, AsgiClient(receive, send, declared=head.content_length))
                 return
         await super().__call__(scope, receive, send)
 

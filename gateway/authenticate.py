@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from gateway.errors import Unauthorized
 from gateway.exchange import Caller
+from gateway.wire.request_head import RequestHead
 
 _BEARER = b"bearer "
 
@@ -31,13 +32,24 @@ class Authenticator:
         Raises:
             Unauthorized: No key was sent, or no caller has it.
         """
-        if authorization is not None and authorization[:7].lower() == _BEARER:
-            key = authorization[7:].strip()
-        elif api_key is not None:
-            key = api_key.strip()
-        else:
-            raise Unauthorized("No key was sent. Send one of the tier map's keys as 'Authorization: Bearer KEY'.")
-        caller = self._callers.get(digest(key))
+        return self._known(_sent_digest(authorization, api_key))
+
+    def of(self, head: RequestHead) -> Caller:
+        """The same for a request's head, which keeps the digest: only that is worked out once, not whose it is."""
+        if not head.key_digest:
+            head.key_digest = _sent_digest(head.authorization, head.api_key)
+        return self._known(head.key_digest)
+
+    def _known(self, sent: str) -> Caller:
+        caller = self._callers.get(sent)
         if caller is None:
             raise Unauthorized("The key is not known here. Use one of the tier map's keys.")
         return caller
+
+
+def _sent_digest(authorization: bytes | None, api_key: bytes | None) -> str:
+    if authorization is not None and authorization[:7].lower() == _BEARER:
+        return digest(authorization[7:].strip())
+    if api_key is not None:
+        return digest(api_key.strip())
+    raise Unauthorized("No key was sent. Send one of the tier map's keys as 'Authorization: Bearer KEY'.")

@@ -124,8 +124,8 @@ class Client(Protocol):
     responded: bool
     streaming: bool
 
-    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
-        """The whole request body; ``declared`` is the request's ``content-length``, where it has one.
+    async def body(self, limit: int) -> bytes:
+        """The whole request body.
 
         Raises:
             BodyTooLarge: It has, or is declared to have, more than ``limit`` bytes.
@@ -174,16 +174,19 @@ async def send_error(client: Client, error: GatewayError) -> None:
 class AsgiClient:
     """Fulfils ``Client`` behind any ASGI server."""
 
-    __slots__ = ("_receive", "_send", "headers", "responded", "streaming")
+    __slots__ = ("_declared", "_receive", "_send", "headers", "responded", "streaming")
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    def __init__(self, receive: Receive, send: Send, *, declared: bytes | None = None) -> None:
+        """``declared`` is the request's ``content-length``, where it has one."""
         self._receive = receive
+        self._declared = declared
         self._send = send
         self.headers: list[Header] = []
         self.responded = self.streaming = False
 
-    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
+    async def body(self, limit: int) -> bytes:
         """See ``Client.body``."""
+        declared = self._declared
         if declared is not None and declared.isdigit() and int(declared) > limit:
             raise body_too_large(limit)
         pieces: list[bytes] = []

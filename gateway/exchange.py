@@ -5,12 +5,13 @@ summary that ``observe`` hands to metrics, the log line and the record store.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from gateway.wire.call import Call
+from gateway.wire.identity import NOBODY, Identity
 from gateway.wire.operations import Operation
 from tiers.routing import Candidate
 from tiers.tiermap import Endpoint, Tier
@@ -28,17 +29,6 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who calls, in CrewAI's nouns, from the ``x-tiergate-*`` headers; empty where a header was not sent."""
-
-    agent: str = ""
-    flow: str = ""
-    run: str = ""
-    step: str = ""
-    task: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """The authenticated party: a key of the tier map, known by its name.
 
@@ -49,27 +39,37 @@ class Caller:
     tiers: frozenset[str] | None = None
 
 
-@dataclass(slots=True, kw_only=True)
 class Attempt:
-    """One try of a request at one endpoint. Times are seconds of the monotonic clock, ``None`` until they happened."""
+    """One try of a request at one endpoint. Times are seconds of the monotonic clock, ``None`` until they happened.
 
-    tier: Tier
-    reason: str
-    endpoint: Endpoint | None = None
-    """Chosen once the attempt is admitted."""
-    answer_bound: int | None = None
-    """The bound on the answer's tokens that the gateway sets, since the caller set none."""
-    queued_seconds: float = 0.0
-    admitted_at: float | None = None
-    sent_at: float | None = None
-    first_byte_at: float | None = None
-    first_token_at: float | None = None
-    ended_at: float | None = None
-    upstream_status: int | None = None
-    gpu_seconds: float = 0.0
-    cost_microdollars: int = 0
-    error: str = ""
-    """The error's code where this attempt failed."""
+    Attributes:
+        tier, reason: Of the candidate.
+        endpoint: Chosen once the attempt is admitted.
+        answer_bound: The bound on the answer's tokens that the gateway sets, since the caller set none.
+        queued_seconds: The wait for a slot.
+        error: The error's code where this attempt failed.
+    """
+
+    __slots__ = (
+        "admitted_at", "answer_bound", "cost_microdollars", "ended_at", "endpoint", "error", "first_byte_at",
+        "first_token_at", "gpu_seconds", "queued_seconds", "reason", "sent_at", "tier", "upstream_status",
+    )  # fmt: skip
+
+    def __init__(self, *, tier: Tier, reason: str, answer_bound: int | None = None) -> None:
+        self.tier = tier
+        self.reason = reason
+        self.answer_bound = answer_bound
+        self.endpoint: Endpoint | None = None
+        self.queued_seconds = 0.0
+        self.admitted_at: float | None = None
+        self.sent_at: float | None = None
+        self.first_byte_at: float | None = None
+        self.first_token_at: float | None = None
+        self.ended_at: float | None = None
+        self.upstream_status: int | None = None
+        self.gpu_seconds = 0.0
+        self.cost_microdollars = 0
+        self.error = ""
 
     @property
     def endpoint_name(self) -> str:
@@ -77,28 +77,46 @@ class Attempt:
         return self.endpoint.name if self.endpoint is not None else ""
 
 
-@dataclass(slots=True, kw_only=True)
 class Exchange:
-    """All we know of one request so far. Times as in ``Attempt``."""
+    """All we know of one request so far. Times as in ``Attempt``.
 
-    request_id: str
-    received_at: float
-    received_unix: float
-    operation: Operation
-    identity: Identity
-    call: Call | None = None
-    caller: Caller | None = None
-    candidates: Sequence[Candidate] = ()
-    attempts: list[Attempt] = field(default_factory=list)
-    responded: bool = False
-    """Whether the response's first byte left for the client: the border of fallback."""
-    status: int = 0
-    outcome: str = ""
-    error: str = ""
-    usage: Usage | None = None
-    usage_reported: bool = False
-    """Whether ``usage`` came from the endpoint; otherwise the gateway counted it."""
-    ended_at: float | None = None
+    Attributes:
+        received_unix: When it was received, in Unix seconds.
+        candidates: The tiers that may serve it, in order.
+        responded: Whether the response's first byte left for the client: the border of fallback.
+        usage_reported: Whether ``usage`` came from the endpoint; otherwise the gateway counted it.
+    """
+
+    __slots__ = (
+        "attempts", "call", "caller", "candidates", "ended_at", "error", "identity", "operation", "outcome",
+        "received_at", "received_unix", "request_id", "responded", "status", "usage", "usage_reported",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        request_id: str,
+        received_at: float,
+        received_unix: float,
+        operation: Operation,
+        identity: Identity = NOBODY,
+    ) -> None:
+        self.request_id = request_id
+        self.received_at = received_at
+        self.received_unix = received_unix
+        self.operation = operation
+        self.identity = identity
+        self.call: Call | None = None
+        self.caller: Caller | None = None
+        self.candidates: Sequence[Candidate] = ()
+        self.attempts: list[Attempt] = []
+        self.responded = False
+        self.status = 0
+        self.outcome = ""
+        self.error = ""
+        self.usage: Usage | None = None
+        self.usage_reported = False
+        self.ended_at: float | None = None
 
     @property
     def attempt(self) -> Attempt | None:

@@ -16,7 +16,8 @@ from gateway.upstream.transport import UpstreamRequest, UpstreamResponse
 from gateway.wire.answer import is_answer
 from gateway.wire.call import Call
 from gateway.wire.events import EventStream
-from gateway.wire.headers import Header, to_upstream
+from gateway.wire.headers import Header
+from gateway.wire.request_head import RequestHead
 from gateway.wire.rewrite import upstream_body
 from tiers.usage import Usage
 
@@ -40,7 +41,7 @@ class Forwarder:
         return Flight(station=station, clock=self._clock, started=station.meter.start(self._clock.monotonic()))
 
     async def __call__(
-        self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, headers: Sequence[Header]
+        self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, head: RequestHead
     ) -> BegunAnswer:
         """Send ``call`` and wait for the beginning of a good answer. The caller closes ``flight`` on every way out.
 
@@ -54,7 +55,7 @@ class Forwarder:
         request = UpstreamRequest(
             method=b"POST",
             path=operation.path.encode(),
-            headers=[*to_upstream(headers), *flight.station.headers],
+            headers=(head.passed, flight.station.headers),
             body=upstream_body(call, operation, attempt.tier.model, answer_bound=attempt.answer_bound),
         )
         attempt.sent_at = self._clock.monotonic()

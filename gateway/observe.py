@@ -104,4 +104,4 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 def _rounded(seconds: float) -> float:
     """Microseconds are as fine as any clock here is worth telling; a third of the time of ``round(seconds, 6)``."""
-    return (seconds * 1e6 + 0.5) // 1 / 1e6
+    return int(seconds * 1e6 + 0.5) / 1e6

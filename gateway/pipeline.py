@@ -16,7 +16,7 @@ a tier is saturated. After its first byte there is only the rest of the same ans
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -31,19 +31,16 @@ from gateway.errors import (
     UpstreamFailed,
     UpstreamTimeout,
 )
-from gateway.exchange import Clock, Exchange, Identity
+from gateway.exchange import Clock, Exchange
 from gateway.forward import Forwarder
 from gateway.observe import Observer
 from gateway.relay import Ending, Relay
 from gateway.route import Router
 from gateway.settle import Settler
 from gateway.wire.call import Call, read_call
-from gateway.wire.headers import IDENTITY, Header, identity_value
-from gateway.wire.operations import Operation
+from gateway.wire.request_head import RequestHead
 from tiers.routing import Candidate
 from tiers.tiermap import Tier
-
-Headers = Sequence[Header]
 
 
 class Pipeline:
@@ -75,12 +72,12 @@ class Pipeline:
         self._body_bytes_max = body_bytes_max
         self._deadlines = Deadlines()
 
-    async def serve(self, operation: Operation, headers: Headers, client: Client) -> None:
+    async def serve(self, head: RequestHead, client: Client) -> None:
         """Serve one request from its first byte to its record."""
-        exchange = self._begin(operation)
+        exchange = self._begin(head)
         client.headers.append((b"x-request-id", exchange.request_id.encode()))
         try:
-            await self._serve(exchange, headers, client)
+            await self._serve(exchange, head, client)
             exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
         except GatewayError as error:
             exchange.status = error.status
@@ -96,19 +93,18 @@ class Pipeline:
         finally:
             self._observe(exchange)
 
-    async def _serve(self, exchange: Exchange, headers: Headers, client: Client) -> None:
-        named = dict(headers)
-        exchange.caller = self._authenticate(named.get(b"authorization"), named.get(b"x-api-key"))
-        exchange.identity = _identity(named)
-        body = await client.body(self._body_bytes_max, declared=named.get(b"content-length"))
+    async def _serve(self, exchange: Exchange, head: RequestHead, client: Client) -> None:
+        exchange.caller = self._authenticate.of(head)
+        exchange.identity = head.identity
+        body = await client.body(self._body_bytes_max)
         exchange.call = read_call(body, exchange.operation)
         exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
         with client.present() as presence:
-            ending = await self._first_good(exchange, exchange.call, headers, client, presence)
+            ending = await self._first_good(exchange, exchange.call, head, client, presence)
         await ending()
 
     async def _first_good(
-        self, exchange: Exchange, call: Call, headers: Headers, client: Client, presence: Presence
+        self, exchange: Exchange, call: Call, head: RequestHead, client: Client, presence: Presence
     ) -> Ending:
         """Try the candidates in order; the first failure is the request's.
 
@@ -122,7 +118,7 @@ class Pipeline:
                 seconds = min(seconds, latest - self._clock.monotonic())
             self._deadlines.set(presence, seconds, partial(_too_late, candidate.tier))
             try:
-                return await self._try(exchange, _because(candidate, failure), call, headers, client)
+                return await self._try(exchange, _because(candidate, failure), call, head, client)
             except (TierSaturated, UpstreamFailed) as error:
                 if exchange.responded:
                     raise
@@ -135,13 +131,13 @@ class Pipeline:
         raise failure if failure is not None else ModelNotFound("No tier may serve this request.", param="model")
 
     async def _try(
-        self, exchange: Exchange, candidate: Candidate, call: Call, headers: Headers, client: Client
+        self, exchange: Exchange, candidate: Candidate, call: Call, head: RequestHead, client: Client
     ) -> Ending:
         """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed."""
         attempt, claim = await self._admit(exchange, candidate)
         flight = self._forward.depart(attempt)
         try:
-            answer = await self._forward(exchange, attempt, flight, call, headers)
+            answer = await self._forward(exchange, attempt, flight, call, head)
             return await self._relay(exchange, attempt, answer, client)
         except GatewayError as error:
             attempt.error = error.code
@@ -153,13 +149,12 @@ class Pipeline:
                 await self._settle(exchange, attempt, claim, flight.gpu_seconds)
             self._admit.freed(attempt.tier)
 
-    def _begin(self, operation: Operation) -> Exchange:
+    def _begin(self, head: RequestHead) -> Exchange:
         return Exchange(
             request_id=self._request_ids(),
             received_at=self._clock.monotonic(),
             received_unix=self._clock.unix(),
-            operation=operation,
-            identity=_NOBODY,
+            operation=head.operation,
         )
 
 
@@ -172,11 +167,3 @@ def _too_late(tier: Tier) -> UpstreamTimeout:
 def _because(candidate: Candidate, failure: GatewayError | None) -> Candidate:
     """The candidate with its reason made exact: a tier that was saturated did not fail."""
     return replace(candidate, reason="spill-over") if isinstance(failure, TierSaturated) else candidate
-
-
-def _identity(headers: Mapping[bytes, bytes]) -> Identity:
-    sent = {field: identity_value(name, headers[name]) for name, field in IDENTITY.items() if name in headers}
-    return Identity(**sent) if sent else _NOBODY
-
-
-_NOBODY = Identity()

@@ -3,8 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from gateway.errors import ModelNotFound, TierNotAllowed
-from gateway.exchange import Caller, Identity
+from gateway.exchange import Caller
 from gateway.wire.call import Call
+from gateway.wire.identity import Identity
 from tiers.estimate import likely_prompt_tokens
 from tiers.naming import AUTO
 from tiers.routing import Candidate, Profile, UnknownModel, candidates

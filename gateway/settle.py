@@ -8,7 +8,6 @@ tried again until the reservation's life is over; repeating one is safe, since t
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.budget.ledger import AMOUNT_MAX, Claim, Ledger
 from gateway.errors import StoreUnavailable
@@ -23,12 +22,15 @@ RETRY_SECONDS = 1.0
 _OK = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Settlement:
-    claim: Claim
-    amounts: Sequence[int] | None
-    """What to book per hold; ``None`` releases the claim."""
-    until: float
+    """``amounts`` is what to book per hold; ``None`` releases the claim. Not tried any more after ``until``."""
+
+    __slots__ = ("amounts", "claim", "until")
+
+    def __init__(self, *, claim: Claim, amounts: Sequence[int] | None, until: float) -> None:
+        self.claim = claim
+        self.amounts = amounts
+        self.until = until
 
 
 class Settler:
@@ -56,7 +58,7 @@ class Settler:
             exchange.usage = usage
             attempt.gpu_seconds = gpu_seconds
             cost = attempt.cost_microdollars = attempt.tier.price.cost(usage, gpu_seconds)
-            amounts = [min(amount(hold.unit, usage, cost), AMOUNT_MAX) for hold in claim.holds]
+            amounts = [min(amount(hold.concern.unit, usage, cost), AMOUNT_MAX) for hold in claim.holds]
         settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
         try:
             await self._book(settlement)

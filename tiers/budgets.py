@@ -2,18 +2,17 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import NamedTuple
+
+import msgspec
 
 from tiers.tiermap import Budget
 from tiers.usage import Usage
 
 
-class Hold(NamedTuple):
-    """An amount to hold on one owner's budget; ``limit`` and ``amount`` in ``unit`` (``USD`` is
-    microdollars).
+class Concern(msgspec.Struct, frozen=True, cache_hash=True):
+    """A budget that concerns a request, and whose it is; ``limit`` in ``unit`` (``USD`` is microdollars).
 
-    ``owner`` is the name that the budget's pattern matched (a tier's, an agent's, …), ``*`` for the kind
-    ``all``.
+    ``owner`` is the name that the budget's pattern matched (a tier's, an agent's, …), ``*`` for the kind ``all``.
     """
 
     budget: str
@@ -21,11 +20,13 @@ class Hold(NamedTuple):
     unit: str
     limit: int
     window_seconds: int
+
+
+class Hold(msgspec.Struct, frozen=True):
+    """An amount to hold on one owner's budget, in its unit."""
+
+    concern: Concern
     amount: int
-
-
-Concern = tuple[Budget, str]
-"""A budget that concerns a request, and the owner's name in it."""
 
 
 def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow: str, run: str) -> tuple[Concern, ...]:
@@ -35,7 +36,7 @@ def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow
     """
     names = {"tier": tier, "agent": agent, "key": key, "flow": flow, "run": run, "all": "*"}
     return tuple(
-        (budget, name)
+        Concern(budget.name, name, budget.unit, budget.limit, budget.window_seconds)
         for budget in budgets
         if (name := names[budget.owner.kind]) and fnmatchcase(name, budget.owner.pattern)
     )
@@ -43,19 +44,7 @@ def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow
 
 def holds(concerned: Sequence[Concern], *, usage: Usage, microdollars: int) -> tuple[Hold, ...]:
     """What a request holds on each budget that concerns it: ``usage`` and ``microdollars`` are its worst case."""
-    return tuple(
-        [
-            Hold(
-                budget.name,
-                owner,
-                budget.unit,
-                budget.limit,
-                budget.window_seconds,
-                amount(budget.unit, usage, microdollars),
-            )
-            for budget, owner in concerned
-        ]
-    )
+    return tuple([Hold(concern, amount(concern.unit, usage, microdollars)) for concern in concerned])
 
 
 def amount(unit: str, usage: Usage, microdollars: int) -> int:

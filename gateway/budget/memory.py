@@ -46,7 +46,7 @@ class InMemoryLedger:
         wanted: dict[_Account, int] = {}
         for hold, account in zip(claim.holds, accounts, strict=True):
             sums = self._balances.get(account, _NOTHING)
-            available = hold.limit - sums.settled - sums.held - wanted.get(account, 0)
+            available = hold.concern.limit - sums.settled - sums.held - wanted.get(account, 0)
             if hold.amount > available:
                 return NoBudget(hold=hold, available=available, window_ends_in_seconds=account.ends - now)
             wanted[account] = wanted.get(account, 0) + hold.amount
@@ -170,5 +170,6 @@ _NOTHING = _Sums()
 
 
 def _account(hold: Hold, now: float) -> _Account:
-    start = int(now) - int(now) % hold.window_seconds
-    return _Account(start, hold.window_seconds, hold.unit, hold.budget, hold.owner)
+    concern = hold.concern
+    start = int(now) - int(now) % concern.window_seconds
+    return _Account(start, concern.window_seconds, concern.unit, concern.budget, concern.owner)

@@ -3,17 +3,18 @@
 The scripts and the layout of the keys are in ``scripts``.
 """
 
-from collections.abc import Awaitable, Sequence
-from functools import lru_cache
+from collections.abc import Sequence
 
-from gateway.budget.ledger import Answer, Balance, Claim, NoBudget, NoSlot, Reserved, check_amounts
-from gateway.store.resp import Reply
+from gateway.budget.ledger import Answer, Balance, Claim, NoBudget, NoSlot, Reserved, SlotClaim, check_amounts
+from gateway.store.resp import words
 from gateway.store.script import Commands, Script
+from tiers.budgets import Concern
 from tiers.tiermap import Budget
 
 EXPIRE_BATCH = 500
 """How many overdue reservations one script call ends: some milliseconds of the store's time."""
-ACCOUNTS_CACHED = 4096
+CONCERNS_KEPT_MAX = 20_000
+"""Of how many owners' budgets the packed words are kept."""
 MICROSECONDS = 1_000_000
 _RESERVED = Reserved()
 
@@ -27,25 +28,24 @@ class ValkeyLedger:
 
     def __init__(self, commands: Commands, prefix: str = "tiergate") -> None:
         self._commands = commands
-        self._deadlines = f"{{{prefix}}}:deadlines".encode()
-        self._reserve = _script("clock", "reservation", "sweep", "reserve")
-        self._settle = _script("reservation", "settle")
-        self._release = _script("reservation", "release")
-        self._expire = _script("clock", "reservation", "sweep", "expire")
-        self._balances = _script("clock", "balances")
-        self._slots = _script("clock", "slots")
+        deadlines = f"{{{prefix}}}:deadlines".encode()
+        self._reserve = _script(deadlines, "clock", "reservation", "sweep", "reserve")
+        self._settle = _script(deadlines, "reservation", "settle")
+        self._release = _script(deadlines, "reservation", "release")
+        self._expire = _script(deadlines, "clock", "reservation", "sweep", "expire")
+        self._balances = _script(deadlines, "clock", "balances")
+        self._slots = _script(deadlines, "clock", "slots")
+        # Packed words that come again and again.
+        self._concerns: dict[Concern, bytes] = {}
+        self._places: dict[tuple[str, int], bytes] = {}
 
     async def reserve(self, claim: Claim) -> Answer:
         """See ``Ledger.reserve``."""
-        slot = claim.slot
         life = max(1, round(claim.life_seconds * MICROSECONDS))
-        arguments: list[bytes | str | int] = (
-            [claim.id, life, b"", b""] if slot is None else [claim.id, life, slot.capacity, slot.name]
-        )
+        packed = [words(claim.id, life), self._place(claim.slot)]
         for hold in claim.holds:
-            account = _account(hold.unit, hold.budget)
-            arguments += (hold.window_seconds, account, hold.owner, hold.limit, hold.amount)
-        reply = await self._run(self._reserve, arguments)
+            packed += (self._concerns.get(hold.concern) or self._packed(hold.concern), words(hold.amount))
+        reply = await self._reserve.run(self._commands, 4 + 5 * len(claim.holds), b"".join(packed))
         if reply == 0:
             return _RESERVED
         if reply[0] == 1:
@@ -60,18 +60,18 @@ class ValkeyLedger:
     async def settle(self, claim: Claim, amounts: Sequence[int]) -> bool:
         """See ``Ledger.settle``."""
         check_amounts(claim, amounts)
-        return bool(await self._run(self._settle, (claim.id, *amounts)))
+        return bool(await self._settle.run(self._commands, 1 + len(amounts), words(claim.id, *amounts)))
 
     async def release(self, claim: Claim) -> bool:
         """See ``Ledger.release``."""
-        return bool(await self._run(self._release, (claim.id,)))
+        return bool(await self._release.run(self._commands, 1, words(claim.id)))
 
     async def expire(self) -> int:
         """See ``Ledger.expire``."""
         total = 0
         seen = EXPIRE_BATCH
         while seen == EXPIRE_BATCH:
-            seen, expired = await self._run(self._expire, (EXPIRE_BATCH,))
+            seen, expired = await self._expire.run(self._commands, 1, words(EXPIRE_BATCH))
             total += expired
         return total
 
@@ -80,7 +80,7 @@ class ValkeyLedger:
         arguments: list[bytes | str | int] = []
         for budget in budgets:
             arguments += (budget.window_seconds, _account(budget.unit, budget.name))
-        lists = await self._run(self._balances, arguments)
+        lists = await self._balances.run(self._commands, len(arguments), words(*arguments))
         found = [
             Balance(
                 budget=budget.name,
@@ -100,17 +100,29 @@ class ValkeyLedger:
         """See ``Ledger.slots_held``."""
         if not names:
             return {}
-        return dict(zip(names, await self._run(self._slots, names), strict=True))
+        return dict(zip(names, await self._slots.run(self._commands, len(names), words(*names)), strict=True))
 
-    def _run(self, script: Script, arguments: Sequence[bytes | str | int]) -> Awaitable[Reply]:
-        return script.run(self._commands, self._deadlines, arguments, keeps="budgets and slots")
+    def _packed(self, concern: Concern) -> bytes:
+        account = _account(concern.unit, concern.budget)
+        packed = words(concern.window_seconds, account, concern.owner, concern.limit)
+        if len(self._concerns) >= CONCERNS_KEPT_MAX:
+            self._concerns.clear()
+        self._concerns[concern] = packed
+        return packed
+
+    def _place(self, slot: SlotClaim | None) -> bytes:
+        if slot is None:
+            return words(b"", b"")
+        packed = self._places.get((slot.name, slot.capacity))
+        if packed is None:
+            packed = self._places[slot.name, slot.capacity] = words(slot.capacity, slot.name)
+        return packed
 
 
-def _script(*names: str) -> Script:
-    return Script.of("gateway.budget", "layout", *names)
+def _script(deadlines: bytes, *names: str) -> Script:
+    return Script.of("gateway.budget", "layout", *names, key=deadlines, keeps="budgets and slots")
 
 
-@lru_cache(ACCOUNTS_CACHED)
 def _account(unit: str, budget: str) -> bytes:
     name = budget.encode()
     return b"%b:%d:%b" % (unit.encode(), len(name), name)

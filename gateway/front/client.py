@@ -78,9 +78,8 @@ class HotClient:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def body(self, limit: int, *, declared: bytes | None = None) -> bytes:
+    async def body(self, limit: int) -> bytes:
         """See ``Client.body``."""
-        del declared  # it was read before, and what was read is what counts
         if self._length > limit:
             raise body_too_large(limit)
         while self._body is None:

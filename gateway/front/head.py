@@ -4,10 +4,10 @@ Whatever is not plain is not refused here but left to uvicorn's parser, which kn
 may be strict to the byte: it accepts only what every reader of HTTP reads in the same way.
 """
 
-from typing import NamedTuple
+import re
 
-from gateway.wire.headers import Header
-from gateway.wire.operations import OPERATIONS, Operation
+from gateway.wire.operations import OPERATIONS
+from gateway.wire.request_head import RequestHead
 
 HEAD_BYTES_MAX = 64 * 1024
 """Of a whole head with its empty line."""
@@ -22,20 +22,57 @@ _NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 _NOT_PLAIN = frozenset({b"expect", b"http2-settings", b"trailer", b"transfer-encoding", b"upgrade"})
 _KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
 _LENGTH_DIGITS_MAX = len(str(BODY_BYTES_MAX))
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 
 
-class Head(NamedTuple):
-    """A request's head; a tuple, because one is made for each request.
+class Head:
+    """A head that was read.
 
-    ``headers`` have lower-case names, each once, and values without white space around them. ``content_length`` and
-    ``size`` (of the head itself, with its empty line) are bytes. ``keep_alive`` is what the client asked for.
+    Attributes:
+        request: What the steps read of it: lower-case names, each once, and values without white space around them.
+        content_length, size: Of the body and of the head itself with its empty line, in bytes.
+        keep_alive: What the client asked for.
     """
 
-    operation: Operation
-    headers: list[Header]
-    content_length: int
-    keep_alive: bool
-    size: int
+    __slots__ = ("content_length", "keep_alive", "request", "size")
+
+    def __init__(self, request: RequestHead, content_length: int, size: int, *, keep_alive: bool) -> None:
+        self.request = request
+        self.content_length = content_length
+        self.size = size
+        self.keep_alive = keep_alive
+
+
+class HeadReader:
+    """Reads the heads of one connection, one after the other.
+
+    A head that is the last one again, but for the body's length, is not taken apart again: that is what clients send.
+    """
+
+    __slots__ = ("_after", "_before", "_last")
+
+    def __init__(self) -> None:
+        self._last: Head | None = None
+        self._before = self._after = b""
+
+    def read(self, data: bytes) -> Head | None:
+        """See ``parse_head``."""
+        last = self._last
+        if last is not None and data.startswith(self._before):
+            start = len(self._before)
+            stop = data.find(b"\r", start, start + _LENGTH_DIGITS_MAX + 1)
+            digits = data[start:stop]
+            if digits.isdigit() and data.startswith(self._after, stop) and int(digits) <= BODY_BYTES_MAX:
+                return Head(last.request, int(digits), stop + len(self._after), keep_alive=last.keep_alive)
+        head = parse_head(data)
+        if head is not None:
+            self._remember(head, data[: head.size])
+        return head
+
+    def _remember(self, head: Head, text: bytes) -> None:
+        length = _LENGTH.search(text)
+        if length is not None:
+            self._last, self._before, self._after = head, text[: length.start(1)], text[length.end(1) :]
 
 
 def parse_head(data: bytes) -> Head | None:
@@ -65,4 +102,4 @@ def parse_head(data: bytes) -> Head | None:
     keep_alive = _KEEPS_ALIVE.get(named.get(b"connection", b"keep-alive").lower())
     if keep_alive is None or not length.isdigit() or len(length) > _LENGTH_DIGITS_MAX or int(length) > BODY_BYTES_MAX:
         return None
-    return Head(operation, headers, int(length), keep_alive, end + 4)
+    return Head(RequestHead(operation, headers), int(length), end + 4, keep_alive=keep_alive)

@@ -8,7 +8,7 @@ closed its sending half look the same, and of the two the first would cost a GPU
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -18,9 +18,8 @@ from uvicorn.server import ServerState
 
 from gateway.downstream import Client
 from gateway.front.client import HotClient
-from gateway.front.head import parse_head
-from gateway.wire.headers import Header
-from gateway.wire.operations import Operation
+from gateway.front.head import HeadReader
+from gateway.wire.request_head import RequestHead
 
 BODY_SECONDS = 30.0
 """Without a byte of a body that is still to come."""
@@ -33,7 +32,7 @@ AHEAD_BYTES_MAX = 64 * 1024
 class Serving(Protocol):
     """What serves a request: the pipeline."""
 
-    def serve(self, operation: Operation, headers: Sequence[Header], client: Client) -> Coroutine[Any, Any, None]:
+    def serve(self, head: RequestHead, client: Client) -> Coroutine[Any, Any, None]:
         """Serve one request from its first byte to its record."""
 
 
@@ -55,6 +54,7 @@ class FrontProtocol(asyncio.Protocol):
         "_client",
         "_config",
         "_deadline",
+        "_heads",
         "_idle_seconds",
         "_left",
         "_missing",
@@ -92,6 +92,7 @@ class FrontProtocol(asyncio.Protocol):
         self._app_state = app_state
         self._idle_seconds = float(config.timeout_keep_alive)
         self.loop = _loop if _loop is not None else asyncio.get_running_loop()
+        self._heads = HeadReader()
         self._client: HotClient | None = None
         self._missing = 0
         self._pieces: list[bytes] = []
@@ -153,7 +154,7 @@ class FrontProtocol(asyncio.Protocol):
 
     def _begin(self, data: bytes) -> None:
         """A request begins with ``data``."""
-        head = parse_head(data)
+        head = self._heads.read(data)
         if head is None:
             self._hand_over(data)
             return
@@ -168,7 +169,7 @@ class FrontProtocol(asyncio.Protocol):
             self._missing = 0
         self.closing = not head.keep_alive
         self._client = client = HotClient(self, head.content_length, None if self._missing else body)
-        task = self.loop.create_task(self._pipeline.serve(head.operation, head.headers, client))
+        task = self.loop.create_task(self._pipeline.serve(head.request, client))
         self._state.tasks.add(task)
         task.add_done_callback(self._done)
 

@@ -11,7 +11,7 @@ from redis.asyncio.connection import AbstractConnection, SSLConnection
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.store.line import Line
-from gateway.store.resp import pack
+from gateway.store.resp import command
 
 IDLE_PROBE_SECONDS = 15
 """A connection that is idle for so long is probed by the kernel; three unanswered probes end it."""
@@ -73,8 +73,8 @@ class Address:
             _keep_alive(transport.get_extra_info("socket"))
         try:
             # Asked one after the other: a server that refuses the login ends the connection.
-            for command in self._greeting():
-                await line.ask(pack(command))
+            for parts in self._greeting():
+                await line.ask(command(*parts))
         except BaseException as error:
             line.end(RedisConnectionError(str(error)))
             raise

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.store.address import Address
 from gateway.store.line import Line
-from gateway.store.resp import Reply, pack
+from gateway.store.resp import Reply, command
 
 WAITING_MAX = 100_000
 """Commands without an answer, at most; more are refused."""
@@ -62,7 +62,11 @@ class Multiplexed:
         self._due: deque[int] = deque(maxlen=_TICKS)
 
     def execute(self, *parts: bytes | str | int) -> asyncio.Future[Reply]:
-        """Send one command with this turn's others; the future gets its reply or error.
+        """Send one command; see ``send``."""
+        return self.send(command(*parts))
+
+    def send(self, packed: bytes) -> asyncio.Future[Reply]:
+        """Send one packed command with this turn's others; the future gets its reply or error.
 
         The command goes out also where the future is cancelled: only its reply is dropped.
 
@@ -77,7 +81,7 @@ class Multiplexed:
         elif self._line is None and (refusal := self._refusal()):
             future.set_exception(RedisConnectionError(refusal))
         else:
-            self._packed.append(pack(parts))
+            self._packed.append(packed)
             self._queued.append(future)
             if not self._scheduled:
                 self._scheduled = True

@@ -16,6 +16,7 @@ from gateway.errors import StoreUnavailable
 from gateway.store.address import Address
 from gateway.store.embedded import LOG_NAME, PATIENCE, Patience, Report, embedded_valkey, to_logging
 from gateway.store.multiplexed import ANSWER_SECONDS, CONNECT_SECONDS, Multiplexed
+from gateway.store.resp import command
 from gateway.store.script import Commands
 
 EMBEDDED = "embedded"
@@ -42,7 +43,7 @@ class Store:
         """Raise ``StoreUnavailable``, saying what is wrong and where, unless the store answers."""
         try:
             # The way that requests take: another one might answer while this one does not.
-            await self.commands.execute("PING")
+            await self.commands.send(command("PING"))
         except (RedisError, OSError) as error:
             raise StoreUnavailable(
                 f"The store, {self.description}, does not answer ({type(error).__name__}: {error}). {self.remedy}",

@@ -1,6 +1,5 @@
 """The store's protocol: commands packed, replies read, errors as redis-py names them, and what a caller is told."""
 
-from collections.abc import Callable
 from typing import Any, Final
 
 import hiredis
@@ -30,8 +29,22 @@ _ERRORS: dict[str, type[RedisError]] = {
 """The first word of an error reply → its class; every other word is a ``ResponseError``."""
 
 
-pack: Final[Callable[[tuple[bytes | str | int, ...]], bytes]] = hiredis.pack_command  # type: ignore[assignment]
-"""One command in bytes. (Its own stub knows commands of one word only.)"""
+_LENGTHS = [b"$%d\r\n" % length for length in range(1024)]
+
+
+def words(*parts: bytes | str | int) -> bytes:
+    """Words of a command in bytes, one after the other; a command is their number (see ``command``) and they."""
+    packed: list[bytes] = []
+    for part in parts:
+        word = part if isinstance(part, bytes) else part.encode() if isinstance(part, str) else b"%d" % part
+        size = len(word)
+        packed += (_LENGTHS[size] if size < len(_LENGTHS) else b"$%d\r\n" % size, word, b"\r\n")
+    return b"".join(packed)
+
+
+def command(*parts: bytes | str | int) -> bytes:
+    """One whole command in bytes."""
+    return b"*%d\r\n%b" % (len(parts), words(*parts))
 
 
 class Nothing:

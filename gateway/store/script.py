@@ -1,68 +1,85 @@
 """Lua scripts, each one atomic step in the store, run by their names."""
 
 import hashlib
-from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable
 from importlib import resources
-from typing import Protocol, Self
+from typing import Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
-from gateway.store.resp import Reply, unavailable
+from gateway.store.resp import Reply, unavailable, words
 
 
 class Commands(Protocol):
     """Where commands go: ``gateway.store.multiplexed.Multiplexed``."""
 
-    def execute(self, *parts: bytes | str | int) -> Awaitable[Reply]:
-        """The reply to one command, which is under way once this returns. Raises ``RedisError``."""
+    def send(self, packed: bytes) -> Awaitable[Reply]:
+        """The reply to one packed command, which is under way once this returns. Raises ``RedisError``."""
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
-    """A script by its text and by the name that the store itself gives it, its SHA-1."""
+    """A script for one key, run by the name that the store itself gives it, its SHA-1.
 
-    text: str
-    sha: bytes
+    Attributes:
+        text: Its source.
+        sha: Its name.
+    """
+
+    __slots__ = ("_by_name", "_keeps", "_key", "sha", "text")
+
+    def __init__(self, text: str, *, key: bytes, keeps: str) -> None:
+        """``key`` is the one by which a cluster knows where the script belongs.
+
+        ``keeps`` is what the store keeps for the caller, for errors' messages.
+        """
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode()
+        self._key = key
+        self._keeps = keeps
+        self._by_name = words(b"EVALSHA", self.sha, 1, key)
 
     @classmethod
-    def of(cls, package: str, *names: str) -> Self:
+    def of(cls, package: str, *names: str, key: bytes, keeps: str) -> "Script":
         """The files ``scripts/NAME.lua`` of ``package``, one after the other."""
         folder = resources.files(package).joinpath("scripts")
-        text = "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names)
-        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest().encode())
+        return cls(
+            "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names), key=key, keeps=keeps
+        )
 
-    async def run(self, commands: Commands, key: bytes, arguments: Sequence[bytes | str | int], *, keeps: str) -> Reply:
-        """What the script returns for one key; it must bear to be run twice with the same arguments.
+    async def run(self, commands: Commands, count: int, arguments: bytes) -> Reply:
+        """What the script returns; it must bear to be run twice with the same arguments.
 
         It is run once more where the connection was lost, and sent whole where the store does not know it, as
         after its restart. Silence is not tried again: it has cost its time already.
 
         Args:
             commands: Where to run it.
-            key: The one key by which a cluster knows where it belongs.
-            arguments: What follows.
-            keeps: What the store keeps for the caller, for the error's message.
+            count: How many arguments there are.
+            arguments: They, packed by ``gateway.store.resp.words``.
 
         Raises:
             StoreUnavailable: The store cannot be reached, does not answer, or refuses.
         """
         try:
-            return await commands.execute(b"EVALSHA", self.sha, 1, key, *arguments)
+            return await commands.send(b"*%d\r\n%b%b" % (count + 4, self._by_name, arguments))
         except (RedisError, OSError) as error:
             first = error
         try:
             if isinstance(first, RedisConnectionError):
-                return await self._again(commands, key, arguments)
+                return await self._again(commands, count, arguments)
             if isinstance(first, NoScriptError):
-                return await commands.execute(b"EVAL", self.text, 1, key, *arguments)
+                return await self._whole(commands, count, arguments)
         except (RedisError, OSError) as error:
             first = error
-        raise unavailable(first, keeps=keeps) from first
+        raise unavailable(first, keeps=self._keeps) from first
 
-    async def _again(self, commands: Commands, key: bytes, arguments: Sequence[bytes | str | int]) -> Reply:
+    async def _again(self, commands: Commands, count: int, arguments: bytes) -> Reply:
         try:
-            return await commands.execute(b"EVALSHA", self.sha, 1, key, *arguments)
+            return await commands.send(b"*%d\r\n%b%b" % (count + 4, self._by_name, arguments))
         except NoScriptError:
-            return await commands.execute(b"EVAL", self.text, 1, key, *arguments)
+            return await self._whole(commands, count, arguments)
+
+    async def _whole(self, commands: Commands, count: int, arguments: bytes) -> Reply:
+        whole = words(b"EVAL", self.text, 1, self._key)
+        return await commands.send(b"*%d\r\n%b%b" % (count + 4, whole, arguments))

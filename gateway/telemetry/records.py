@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
 from gateway.exchange import RequestRecord
-from gateway.store.resp import unavailable
+from gateway.store.resp import unavailable, words
 from gateway.store.script import Commands, Script
 
 RECORDS_MAX = 100_000
@@ -57,7 +57,7 @@ class RecordStore:
         self._client = client
         self._commands = commands
         self._stream = f"{{{prefix}}}:records".encode()
-        self._append = Script.of("gateway.telemetry", "append")
+        self._append = Script.of("gateway.telemetry", "append", key=self._stream, keeps="records")
         self._records_max = records_max
         self._buffer_max = buffer_max
         self._pending: deque[bytes] = deque()
@@ -125,9 +125,9 @@ class RecordStore:
             self.dropped += 1
 
     async def _write(self, batch: list[bytes]) -> None:
-        arguments = (self._records_max, len(batch), b"\n".join(batch))
+        arguments = words(self._records_max, len(batch), b"\n".join(batch))
         try:
-            await self._append.run(self._commands, self._stream, arguments, keeps="records")
+            await self._append.run(self._commands, 3, arguments)
         except BaseException:
             # Cancelled or failed, they may or may not be in the stream: they are written again.
             self._pending.extendleft(reversed(batch))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from gateway.upstream.transport import Transport
+from gateway.wire.header_lines import HeaderLines
 from tiers.meter import Meter
 from tiers.tiermap import Endpoint, Tier, TierMap
 
@@ -20,7 +21,7 @@ class Station:
     def __init__(self, *, endpoint: Endpoint, transport: Transport, api_key: str | None) -> None:
         self.endpoint = endpoint
         self.transport = transport
-        self.headers = [(b"authorization", b"Bearer " + api_key.encode())] if api_key else []
+        self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())] if api_key else [])
         self.meter = Meter()
 
 

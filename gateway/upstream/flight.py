@@ -1,7 +1,6 @@
 """One attempt on its way at one endpoint, and the answer that came."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gateway.exchange import Clock
 from gateway.upstream.fleet import Station
@@ -11,7 +10,6 @@ from gateway.wire.headers import Header
 from tiers.usage import Usage
 
 
-@dataclass(slots=True, kw_only=True)
 class BegunAnswer:
     """An answer that can be relayed.
 
@@ -19,26 +17,40 @@ class BegunAnswer:
     from ``response``. Otherwise ``body`` is the whole answer, and ``usage`` what it reports.
     """
 
-    status: int
-    headers: Sequence[Header]
-    body: bytes
-    response: UpstreamResponse
-    usage: Usage | None = None
-    events: EventStream | None = None
+    __slots__ = ("body", "events", "headers", "response", "status", "usage")
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        headers: Sequence[Header],
+        body: bytes,
+        response: UpstreamResponse,
+        usage: Usage | None = None,
+        events: EventStream | None = None,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.response = response
+        self.usage = usage
+        self.events = events
 
 
-@dataclass(slots=True, kw_only=True)
 class Flight:
     """An admitted attempt at the endpoint that was chosen for it; ``started`` is the meter's token.
 
     ``gpu_seconds`` is its share of the endpoint's busy seconds, once it has landed.
     """
 
-    station: Station
-    clock: Clock
-    started: float
-    response: UpstreamResponse | None = None
-    gpu_seconds: float = 0.0
+    __slots__ = ("clock", "gpu_seconds", "response", "started", "station")
+
+    def __init__(self, *, station: Station, clock: Clock, started: float) -> None:
+        self.station = station
+        self.clock = clock
+        self.started = started
+        self.response: UpstreamResponse | None = None
+        self.gpu_seconds = 0.0
 
     async def land(self) -> None:
         """Give the connection back or close it; called once. Even an interrupted landing has stopped the meter."""

@@ -5,16 +5,21 @@ from typing import Protocol
 
 import msgspec
 
+from gateway.wire.header_lines import HeaderLines
+
 Headers = Sequence[tuple[bytes, bytes]]
-"""Header names in lower case, in the order sent or received."""
+"""Header names in lower case, in the order received."""
 
 
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``."""
+    """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``.
+
+    ``headers`` are the caller's that pass, then the endpoint's own.
+    """
 
     method: bytes
     path: bytes
-    headers: Headers
+    headers: Sequence[HeaderLines]
     body: bytes
 
     def __repr__(self) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import msgspec
 
 from gateway.wire.operations import OPERATIONS, Operation
-from gateway.wire.usage import ReportedUsage, to_usage
+from gateway.wire.shapes import ReportedUsage
+from gateway.wire.usage import to_usage
 from tiers.usage import Usage
 
 _ABSENT = msgspec.Raw()

@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.operations import Operation
+from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, Message, StreamOptions, TextOptions
 
 MODEL_CHARACTERS_MAX = 256
 """The longest ``model``: it is repeated in errors, records and the log."""
@@ -32,47 +33,13 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     media: bool
 
 
-_ABSENT = msgspec.Raw()
 _NOTHING = (b"", b"null")
 
 
-class _StreamOptions(msgspec.Struct):
-    include_usage: bool | None = None
-    continuous_usage_stats: bool | None = None
-
-
-class _Format(msgspec.Struct):
-    type: str | None = None
-
-
-class _Text(msgspec.Struct):
-    format: _Format | None = None
-
-
-class _Message(msgspec.Struct):
-    content: msgspec.Raw = _ABSENT
-
-
-class _Peek(msgspec.Struct):
-    model: str | None = None
-    stream: bool | None = None
-    stream_options: msgspec.Raw = _ABSENT
-    max_tokens: int | None = None
-    max_completion_tokens: int | None = None
-    max_output_tokens: int | None = None
-    n: int | None = None
-    best_of: int | None = None
-    prompt: msgspec.Raw = _ABSENT
-    messages: msgspec.Raw = _ABSENT
-    tools: list[msgspec.Raw] | None = None
-    response_format: _Format | None = None
-    text: msgspec.Raw = _ABSENT
-
-
-_peek = msgspec.json.Decoder(_Peek).decode
-_stream_options = msgspec.json.Decoder(_StreamOptions).decode
-_text = msgspec.json.Decoder(_Text).decode
-_messages = msgspec.json.Decoder(list[_Message]).decode
+_peek = msgspec.json.Decoder(CallPeek).decode
+_peek_chat = msgspec.json.Decoder(ChatPeek).decode
+_stream_options = msgspec.json.Decoder(StreamOptions).decode
+_text = msgspec.json.Decoder(TextOptions).decode
 _prompts = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
@@ -83,11 +50,11 @@ def read_call(body: bytes, operation: Operation) -> Call:
         InvalidRequest: It is not a JSON object, lacks ``model``, or a field that the gateway reads has a wrong type.
     """
     try:
-        peek = _peek(body)
-        raw_options = bytes(peek.stream_options) if peek.stream_options is not _ABSENT else b""
+        peek, all_text = _peeked(body)
+        raw_options = bytes(peek.stream_options) if peek.stream_options is not ABSENT else b""
         options = _stream_options(raw_options) if raw_options not in _NOTHING else None
-        prompts = _count_prompts(bytes(peek.prompt)) if operation.generates and peek.prompt is not _ABSENT else 1
-        text = _text(peek.text) if peek.text is not _ABSENT and bytes(peek.text)[:1] == b"{" else None
+        prompts = _count_prompts(bytes(peek.prompt)) if operation.generates and peek.prompt is not ABSENT else 1
+        text = _text(peek.text) if peek.text is not ABSENT and bytes(peek.text)[:1] == b"{" else None
     except msgspec.ValidationError as error:
         field = _FIELD.search(str(error))
         message = _FIELD.sub("", str(error)).replace("`", "")
@@ -120,11 +87,11 @@ def read_call(body: bytes, operation: Operation) -> Call:
         choices=answers * prompts,
         tools=bool(peek.tools),
         response_format=(form.type if form is not None else None) or "text",
-        media=not _all_text(peek.messages) and _may_hold_media(body),
+        media=not all_text and _may_hold_media(body),
     )
 
 
-def _wanted(peek: _Peek) -> tuple[int, int | None]:
+def _wanted(peek: CallPeek) -> tuple[int, int | None]:
     """How many answers, and the largest bound on their tokens, ``None`` where none is set."""
     answers = 1
     if peek.n is not None or peek.best_of is not None:
@@ -140,14 +107,17 @@ def _wanted(peek: _Peek) -> tuple[int, int | None]:
     return answers, largest
 
 
-def _all_text(messages: msgspec.Raw) -> bool:
-    """Whether these are chat messages of which each has a text as its content, or none."""
-    if messages is _ABSENT:
-        return False
+def _peeked(body: bytes) -> tuple[CallPeek, bool]:
+    """What is read of ``body``, and whether it is a chat whose messages have each a text as content, or none."""
     try:
-        return all(bytes(message.content)[:1] != b"[" for message in _messages(messages))
+        chat = _peek_chat(body)
     except msgspec.ValidationError:
-        return False
+        return _peek(body), False  # other operations' messages may be anything
+    return chat, chat.messages is not None and _all_text(chat.messages)
+
+
+def _all_text(messages: list[Message]) -> bool:
+    return all(bytes(message.content)[:1] != b"[" for message in messages)
 
 
 def _may_hold_media(body: bytes) -> bool:

@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.errors import UpstreamFailed
 from gateway.wire.operations import Dialect
-from gateway.wire.usage import ReportedUsage, to_usage
+from gateway.wire.shapes import ABSENT, Choice, Choices, ContentEvent, Delta, Event, Inner
+from gateway.wire.usage import to_usage
 from tiers.estimate import likely_tokens
 from tiers.usage import Usage
 
@@ -26,56 +27,13 @@ _LINE = re.compile(rb"\r\n|\n|\r")
 _DONE = b"[DONE]"
 _NOTHING = (b"", b"null", b'""', b"[]", b"{}")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
-_NO_RAW = msgspec.Raw()
 _EMPTY_LIST_BYTES = 2
 
 
-class _Delta(msgspec.Struct):
-    content: msgspec.Raw = _NO_RAW
-    reasoning_content: msgspec.Raw = _NO_RAW
-    reasoning: msgspec.Raw = _NO_RAW
-    refusal: msgspec.Raw = _NO_RAW
-    tool_calls: msgspec.Raw = _NO_RAW
-    function_call: msgspec.Raw = _NO_RAW
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta | None = None
-    text: msgspec.Raw = _NO_RAW
-    finish_reason: str | None = None
-
-
-class _Choices(msgspec.Struct):
-    choices: list[_Choice] | None = None
-
-
-class _Inner(msgspec.Struct):
-    usage: ReportedUsage | None = None
-
-
-class _Event(msgspec.Struct):
-    """One event, decoded no further than accounting needs; decoding it also proves that it is JSON."""
-
-    type: msgspec.Raw = _NO_RAW
-    choices: msgspec.Raw = _NO_RAW
-    usage: ReportedUsage | None = None
-    error: msgspec.Raw = _NO_RAW
-    response: _Inner | None = None
-    message: msgspec.Raw = _NO_RAW
-
-
-class _ContentEvent(msgspec.Struct):
-    """As ``_Event``, of a dialect with choices."""
-
-    choices: msgspec.Raw = _NO_RAW
-    usage: ReportedUsage | None = None
-    error: msgspec.Raw = _NO_RAW
-
-
-_decode = msgspec.json.Decoder(_Event).decode
-_decode_content = msgspec.json.Decoder(_ContentEvent).decode
-_choices = msgspec.json.Decoder(_Choices).decode
-_inner = msgspec.json.Decoder(_Inner).decode
+_decode = msgspec.json.Decoder(Event).decode
+_decode_content = msgspec.json.Decoder(ContentEvent).decode
+_choices = msgspec.json.Decoder(Choices).decode
+_inner = msgspec.json.Decoder(Inner).decode
 _string = msgspec.json.Decoder(str).decode
 
 
@@ -166,7 +124,7 @@ class EventStream:
             chunk = _decode_content(data[6:-2])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if chunk.usage is not None or chunk.error is not _NO_RAW or len(bytes(chunk.choices)) <= _EMPTY_LIST_BYTES:
+        if chunk.usage is not None or chunk.error is not ABSENT or len(bytes(chunk.choices)) <= _EMPTY_LIST_BYTES:
             return False
         self._last_content = data[6:-2]
         self._content_events += 1
@@ -210,7 +168,7 @@ class EventStream:
         self._follow_typed(data, chunk)
         return event
 
-    def _follow_choices(self, event: bytes, data: bytes, chunk: _Event) -> bytes:
+    def _follow_choices(self, event: bytes, data: bytes, chunk: Event) -> bytes:
         has_choices = bytes(chunk.choices) not in _NOTHING
         if has_choices:
             self._last_content = data
@@ -244,7 +202,7 @@ class EventStream:
             self._usage_owed = b"data: " + msgspec.json.encode(chunk | {"choices": [], "usage": usage}) + b"\n\n"
         return b"data: " + msgspec.json.encode(chunk)
 
-    def _follow_typed(self, data: bytes, chunk: _Event) -> None:
+    def _follow_typed(self, data: bytes, chunk: Event) -> None:
         """Events of ``/v1/responses`` and ``/v1/messages``: they say in ``type`` what they are."""
         kind = _string(chunk.type) if bytes(chunk.type)[:1] == b'"' else ""
         if kind.endswith((".delta", "_delta")) and kind != "message_delta":
@@ -278,7 +236,7 @@ class EventStream:
     def _finish_reason_seen(self) -> bool:
         return any(choice.finish_reason for choice in self._decode_choices(self._last_content or b"{}"))
 
-    def _decode_choices(self, data: bytes) -> list[_Choice]:
+    def _decode_choices(self, data: bytes) -> list[Choice]:
         try:
             return _choices(data).choices or []
         except msgspec.DecodeError as error:
@@ -291,9 +249,9 @@ def _data_of(event: bytes) -> bytes:
     return b"\n".join(values)
 
 
-def _content_size(choice: _Choice) -> int:
+def _content_size(choice: Choice) -> int:
     """Bytes of content in a chunk's choice; 0 for a role alone, ``null`` or an empty text."""
-    delta = choice.delta or _Delta()
+    delta = choice.delta or Delta()
     parts = (
         delta.content, delta.reasoning_content, delta.reasoning, delta.refusal, delta.tool_calls, delta.function_call,
         choice.text,

@@ -1,9 +1,6 @@
-"""Which headers pass: from the caller to the endpoint, back again, and who the caller says it is."""
+"""Which headers pass: from the caller to the endpoint, and back again."""
 
 from collections.abc import Iterable
-from urllib.parse import unquote_to_bytes
-
-from gateway.errors import InvalidRequest
 
 Header = tuple[bytes, bytes]
 
@@ -19,15 +16,6 @@ _NOT_TO_CLIENT = frozenset({
 })  # fmt: skip
 """Of one hop only (RFC 9110 §7.6.1), or about the endpoint's host and its credentials."""
 
-IDENTITY = {
-    b"x-tiergate-agent": "agent",
-    b"x-tiergate-flow": "flow",
-    b"x-tiergate-run": "run",
-    b"x-tiergate-step": "step",
-    b"x-tiergate-task": "task",
-}
-IDENTITY_CHARACTERS_MAX = 256
-
 
 def to_upstream(headers: Iterable[Header]) -> list[Header]:
     """The caller's headers that an endpoint may see. Answers are asked for uncompressed, since they are read here."""
@@ -41,18 +29,3 @@ def to_client(headers: Iterable[Header]) -> list[Header]:
     return [
         header for header in headers if header[0] not in _NOT_TO_CLIENT and not header[0].startswith(b"x-tiergate-")
     ]
-
-
-def identity_value(name: bytes, raw: bytes) -> str:
-    """One ``x-tiergate-*`` header's text, percent-decoded and stripped.
-
-    Raises:
-        InvalidRequest: It is longer than 256 characters or has characters that cannot be printed.
-    """
-    text = unquote_to_bytes(raw).decode("utf-8", "replace").strip()
-    if len(text) > IDENTITY_CHARACTERS_MAX or not text.isprintable():
-        raise InvalidRequest(
-            f"The header {name.decode()} must be printable text of at most {IDENTITY_CHARACTERS_MAX} characters.",
-            param=name.decode(),
-        )
-    return text

@@ -3,29 +3,8 @@
 import msgspec
 
 from gateway.wire.operations import Dialect
+from gateway.wire.shapes import ReportedUsage
 from tiers.usage import Usage
-
-
-class _Details(msgspec.Struct):
-    cached_tokens: int | None = None
-    reasoning_tokens: int | None = None
-
-
-class ReportedUsage(msgspec.Struct):
-    """The ``usage`` object of any dialect; a field that the dialect lacks is ``None``."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    prompt_tokens_details: _Details | None = None
-    completion_tokens_details: _Details | None = None
-    input_tokens_details: _Details | None = None
-    output_tokens_details: _Details | None = None
-
 
 _decode = msgspec.json.Decoder(ReportedUsage).decode
 

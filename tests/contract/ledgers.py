@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.budget.ledger import Balance, Claim, Ledger, SlotClaim
-from tiers.budgets import Hold
+from tiers.budgets import Concern, Hold
 from tiers.tiermap import Budget, Owner
 
 FOREVER = 10**9
@@ -45,7 +45,7 @@ def hold(
     window: int = FOREVER,
     unit: str = "USD",
 ) -> Hold:
-    return Hold(budget=budget, owner=owner, unit=unit, limit=limit, window_seconds=window, amount=amount)
+    return Hold(Concern(budget, owner, unit, limit, window), amount)
 
 
 def claim(claim_id: str, *holds: Hold, slots: int | None = None, tier: str = "routing", life: float = 60) -> Claim:

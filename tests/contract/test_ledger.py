@@ -54,7 +54,7 @@ async def test_one_hold_that_does_not_fit_takes_nothing_at_all(subject: Subject)
     assert isinstance(answer, NoBudget)
     assert answer.hold == team
     assert answer.available == 8
-    assert 0 < answer.window_ends_in_seconds <= team.window_seconds
+    assert 0 < answer.window_ends_in_seconds <= team.concern.window_seconds
     assert await subject.ledger.balances([budget_of(), budget_of("team"), budget_of("monthly")]) == []
     assert await subject.ledger.slots_held(["routing"]) == {"routing": 0}
 

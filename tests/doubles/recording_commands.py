@@ -1,8 +1,9 @@
 """A store's commands that answer what a test says."""
 
 from collections import deque
+from typing import cast
 
-from gateway.store.resp import Reply
+from gateway.store.resp import Reply, reader
 
 
 class RecordingCommands:
@@ -10,11 +11,13 @@ class RecordingCommands:
 
     def __init__(self, *replies: Reply) -> None:
         self.replies = deque(replies)
-        self.sent: list[tuple[bytes | str | int, ...]] = []
+        self.sent: list[list[bytes]] = []
 
-    async def execute(self, *parts: bytes | str | int) -> Reply:
+    async def send(self, packed: bytes) -> Reply:
         """As ``gateway.store.script.Commands``."""
-        self.sent.append(parts)
+        parser = reader()
+        parser.feed(packed)
+        self.sent.append(cast("list[bytes]", parser.gets()))
         reply = self.replies.popleft()
         if isinstance(reply, Exception):
             raise reply

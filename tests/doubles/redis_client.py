@@ -29,7 +29,7 @@ class FakeRedis:
         if self.trouble is not None:
             raise self.trouble
 
-    async def execute(self, *_: bytes | str | int) -> bytes:
+    async def send(self, _: bytes) -> bytes:
         """Any command of a request's."""
         await self._reach()
         return b"PONG"

@@ -18,6 +18,7 @@ from gateway.settle import Settler
 from gateway.upstream.fleet import Fleet, Station
 from gateway.wire.headers import Header
 from gateway.wire.operations import Operation
+from gateway.wire.request_head import RequestHead
 from tests.doubles.client import FakeClient
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
@@ -62,7 +63,8 @@ class Rig:
     ) -> "asyncio.Task[None]":
         """Begin to serve a request."""
         authorization = [] if key is None else [(b"authorization", b"Bearer " + key)]
-        serving = self.pipeline.serve(operation, [*authorization, *headers], AsgiClient(client.receive, client.send))
+        head = RequestHead(operation, [*authorization, *headers])
+        serving = self.pipeline.serve(head, AsgiClient(client.receive, client.send, declared=head.content_length))
         task = asyncio.get_running_loop().create_task(serving)
         self.tasks.append(task)
         return task

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from gateway.exchange import Attempt, Caller, Charge, Exchange, Identity, RequestRecord
+from gateway.exchange import Attempt, Caller, Charge, Exchange, RequestRecord
 from gateway.wire.call import Call, read_call
 from gateway.wire.operations import OPERATIONS, Operation
 from tests.tiers.samples import tier
@@ -60,24 +60,19 @@ def call(model: str = "routing", operation: Operation = CHAT, **fields: Any) -> 
 
 def exchange(**fields: Any) -> Exchange:  # noqa: ANN401 - any of Exchange's fields
     """A request that was authenticated and read."""
-    return Exchange(
-        **{
-            "request_id": "req_1",
-            "received_at": 1000.0,
-            "received_unix": 1_800_000_000.0,
-            "operation": CHAT,
-            "identity": Identity(),
-            "call": call(),
-            "caller": CALLER,
-            **fields,
-        }
-    )
+    made = Exchange(request_id="req_1", received_at=1000.0, received_unix=1_800_000_000.0, operation=CHAT)
+    for name, value in ({"call": call(), "caller": CALLER} | fields).items():
+        setattr(made, name, value)
+    return made
 
 
 def attempt(**fields: Any) -> Attempt:  # noqa: ANN401 - any of Attempt's fields
     """An attempt at the only endpoint of a tier."""
     served_by = fields.pop("tier", token_tier())
-    return Attempt(**{"tier": served_by, "reason": "tier", "endpoint": served_by.endpoints[0], **fields})
+    made = Attempt(tier=served_by, reason="tier")
+    for name, value in ({"endpoint": served_by.endpoints[0]} | fields).items():
+        setattr(made, name, value)
+    return made
 
 
 def record(**fields: Any) -> RequestRecord:  # noqa: ANN401 - any of the record's fields

@@ -9,14 +9,15 @@ import pytest
 from gateway.admit import POLL_SECONDS, Admission
 from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim
 from gateway.errors import BudgetExhausted, BudgetTooSmall, GatewayError, StoreUnavailable, TierSaturated
-from gateway.exchange import Attempt, Identity
+from gateway.exchange import Attempt
+from gateway.wire.identity import Identity
 from gateway.wire.operations import Operation
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import Gate, Hang
 from tests.gateway.samples import CHAT, EMBEDDINGS, budget, call, exchange, tier_map, token_tier
 from tests.stores import eventually
-from tiers.budgets import Hold
+from tiers.budgets import Concern, Hold
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Queue, Tier, Timeouts
 
@@ -110,7 +111,7 @@ async def holds(**fields: Any) -> list[tuple[str, str, int]]:  # noqa: ANN401 - 
     )
     keeper = gatekeeper(*budgets, context=1000, output=100)
     await keeper.enter("a", **fields)
-    return [(hold.budget, hold.owner, hold.amount) for hold in keeper.claims["a"].holds]
+    return [(hold.concern.budget, hold.concern.owner, hold.amount) for hold in keeper.claims["a"].holds]
 
 
 async def test_the_worst_case_is_held_on_every_budget_concerned() -> None:
@@ -386,11 +387,7 @@ async def test_a_hold_names_everything_that_the_ledger_needs() -> None:
     await keeper.enter("a", call=asked)
     assert keeper.claims["a"].holds == (
         Hold(
-            budget="money",
-            owner="*",
-            unit="USD",
-            limit=500,
-            window_seconds=10**9,
+            Concern(budget="money", owner="*", unit="USD", limit=500, window_seconds=10**9),
             amount=len(asked.body) + 2,
         ),
     )

@@ -28,7 +28,7 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.openai_upstream import OpenAIUpstream
 from tests.gateway.samples import budget, request, tier_map, token_tier
 from tests.stores import eventually
-from tiers.budgets import holds
+from tiers.budgets import concerns, holds
 from tiers.tiermap import Endpoint, Key, Route, SecretReference, TierMap
 from tiers.usage import Usage
 
@@ -119,7 +119,8 @@ async def test_overdue_reservations_are_looked_for_beside_requests() -> None:
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     ledger.down = {"expire"}
-    wanted = holds([(budget(), "*")], usage=Usage(), microdollars=500)
+    concerned = concerns([budget()], tier="routing", agent="", key="demo", flow="", run="")
+    wanted = holds(concerned, usage=Usage(), microdollars=500)
     assert await ledger.reserve(Claim(id="orphan", slot=None, holds=wanted, life_seconds=60)) == Reserved()
     clock.advance(60)
     sweeping = asyncio.ensure_future(_sweep(ledger, 0.001))

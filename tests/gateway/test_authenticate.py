@@ -7,6 +7,8 @@ import pytest
 from gateway.authenticate import Authenticator, digest
 from gateway.errors import Unauthorized
 from gateway.exchange import Caller
+from gateway.wire.request_head import RequestHead
+from tests.gateway.samples import CHAT
 
 KEY = b"sk-secret"
 CALLER = Caller(name="demo", tiers=frozenset({"routing"}))
@@ -75,3 +77,17 @@ def test_no_key_shows_in_a_repr(authenticate: Authenticator) -> None:
     shown = repr(authenticate) + repr(CALLER)
     assert "sk-secret" not in shown
     assert digest(KEY) not in shown
+
+
+def test_a_head_keeps_the_digest_and_not_whose_it_is() -> None:
+    """So a key that is taken away is refused on a connection that has used it."""
+    head = RequestHead(CHAT, [(b"authorization", b"Bearer " + KEY)])
+    callers = {digest(KEY): CALLER}
+    authenticate = Authenticator(callers)
+    assert authenticate.of(head) is CALLER
+    assert head.key_digest == digest(KEY)
+    callers.clear()
+    with pytest.raises(Unauthorized):
+        authenticate.of(head)
+    with pytest.raises(Unauthorized, match="No key was sent"):
+        authenticate.of(RequestHead(CHAT, []))

@@ -14,8 +14,8 @@ ID = (b"x-request-id", b"req_1")
 BOUND_SECONDS = 5.0
 
 
-def client_of(fake: FakeClient) -> AsgiClient:
-    client = AsgiClient(fake.receive, fake.send)
+def client_of(fake: FakeClient, *, declared: bytes | None = None) -> AsgiClient:
+    client = AsgiClient(fake.receive, fake.send, declared=declared)
     client.headers.append(ID)
     return client
 
@@ -47,9 +47,9 @@ async def test_a_body_is_bounded(pieces: tuple[bytes, ...]) -> None:
 async def test_a_body_that_is_declared_too_large_is_not_read() -> None:
     """A declaration that is none is left to the server."""
     with pytest.raises(BodyTooLarge):
-        await client_of(FakeClient(b"abc")).body(3, declared=b"4")
-    assert await client_of(FakeClient(b"abc")).body(3, declared=b"3") == b"abc"
-    assert await client_of(FakeClient(b"abc")).body(3, declared=b"none") == b"abc"
+        await client_of(FakeClient(b"abc"), declared=b"4").body(3)
+    assert await client_of(FakeClient(b"abc"), declared=b"3").body(3) == b"abc"
+    assert await client_of(FakeClient(b"abc"), declared=b"none").body(3) == b"abc"
 
 
 async def test_a_client_that_leaves_while_it_sends_is_gone() -> None:

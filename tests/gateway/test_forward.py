@@ -19,9 +19,10 @@ from gateway.upstream.fleet import Fleet, Station
 from gateway.upstream.flight import BegunAnswer
 from gateway.wire.call import Call
 from gateway.wire.operations import OPERATIONS
+from gateway.wire.request_head import RequestHead
 from tests.doubles.clock import ManualClock
 from tests.doubles.transport import EVENTS, FakeResponse, FakeTransport
-from tests.gateway.samples import ANSWER, EMBEDDINGS, attempt, call, exchange, token_tier
+from tests.gateway.samples import ANSWER, CHAT, EMBEDDINGS, attempt, call, exchange, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
 from tiers.usage import Usage
 
@@ -43,7 +44,7 @@ class Sender:
         """Forward one request and land."""
         flight = self.forward.depart(self.attempt)
         try:
-            return await self.forward(exchange(**fields), self.attempt, flight, asked or call(), [(b"accept", b"*/*")])
+            return await self.forward(exchange(**fields), self.attempt, flight, asked or call(), HEAD)
         finally:
             await flight.land()
 
@@ -55,6 +56,7 @@ class Sender:
 
 
 STREAM = call(stream=True)
+HEAD = RequestHead(CHAT, [(b"accept", b"*/*")])
 
 
 async def test_departing_chooses_an_endpoint_and_counts_the_attempt_there() -> None:
@@ -75,7 +77,7 @@ async def test_a_request_carries_the_endpoints_key_and_model() -> None:
     sender.attempt = attempt(tier=TIER, answer_bound=100)
     await sender.send()
     [request] = sender.transport.requests
-    assert request.headers == [
+    assert [header for lines in request.headers for header in lines.fields] == [
         (b"accept", b"*/*"),
         (b"accept-encoding", b"identity"),
         (b"authorization", b"Bearer sk-endpoint"),

@@ -2,8 +2,9 @@
 
 import msgspec
 
-from gateway.exchange import Charge, Identity, RequestRecord
+from gateway.exchange import Charge, RequestRecord
 from gateway.observe import Observer, record_of
+from gateway.wire.identity import Identity
 from tests.doubles.clock import ManualClock
 from tests.gateway.samples import attempt, call, exchange, token_tier
 from tiers.usage import Usage

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import ModelNotFound, TierNotAllowed
-from gateway.exchange import Caller, Identity
+from gateway.exchange import Caller
 from gateway.route import Router
+from gateway.wire.identity import Identity
 from tests.gateway.samples import CALLER, call, tier_map, token_tier
 from tiers.tiermap import Comparison, Conditions, Route
 

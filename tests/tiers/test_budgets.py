@@ -1,6 +1,6 @@
 import pytest
 
-from tiers.budgets import Hold, amount, concerns, holds
+from tiers.budgets import Concern, Hold, amount, concerns, holds
 from tiers.tiermap import Budget, Owner
 from tiers.usage import Usage
 
@@ -15,7 +15,7 @@ def budget(kind: str, pattern: str, unit: str = "USD") -> Budget:
 
 def held(*budgets: Budget, agent: str = "", key: str = "demo", flow: str = "", run: str = "") -> list[tuple[str, str]]:
     found = concerns(budgets, tier="routing", agent=agent, key=key, flow=flow, run=run)
-    return [(one.name, owner) for one, owner in found]
+    return [(one.budget, one.owner) for one in found]
 
 
 def test_each_kind_of_owner_is_asked_by_its_own_name() -> None:
@@ -41,8 +41,10 @@ def test_patterns_are_globs_in_which_case_counts() -> None:
 
 
 def test_a_hold_carries_what_the_ledger_needs() -> None:
-    [hold] = holds([(budget("tier", "routing", "tokens"), "routing")], usage=USAGE, microdollars=7)
-    assert hold == Hold(budget="tier-tokens", owner="routing", unit="tokens", limit=100, window_seconds=60, amount=42)
+    concerned = concerns([budget("tier", "routing", "tokens")], tier="routing", agent="", key="demo", flow="", run="")
+    [hold] = holds(concerned, usage=USAGE, microdollars=7)
+    concern = Concern(budget="tier-tokens", owner="routing", unit="tokens", limit=100, window_seconds=60)
+    assert hold == Hold(concern, amount=42)
 
 
 @pytest.mark.parametrize(("unit", "expected"), [("USD", 7), ("tokens", 42), ("requests", 1)])

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
@@ -15,7 +15,8 @@ from gateway.errors import ClientDisconnected, GatewayError
 from gateway.front.client import HotClient
 from gateway.front.protocol import protocol_of
 from gateway.wire.headers import Header
-from gateway.wire.operations import OPERATIONS, Operation
+from gateway.wire.operations import OPERATIONS
+from gateway.wire.request_head import RequestHead
 
 BOUND_SECONDS = 10.0
 Answer = Callable[[Client, bytes], Awaitable[None]]
@@ -49,15 +50,15 @@ class RecordingPipeline:
     served: list[Served] = field(default_factory=list)
     ended: list[BaseException | None] = field(default_factory=list)
 
-    async def serve(self, operation: Operation, headers: Sequence[Header], client: Client) -> None:
+    async def serve(self, head: RequestHead, client: Client) -> None:
         """See ``gateway.pipeline.Pipeline.serve``."""
         self.begun += 1
         client.headers.append((b"x-request-id", str(self.begun).encode()))
         ending: BaseException | None = None
         try:
-            body = await client.body(self.body_bytes_max, declared=dict(headers).get(b"content-length"))
+            body = await client.body(self.body_bytes_max)
             hot = isinstance(client, HotClient)
-            self.served.append(Served(path=operation.path, headers=list(headers), body=body, hot=hot))
+            self.served.append(Served(path=head.operation.path, headers=list(head.headers), body=body, hot=hot))
             with client.present():
                 await self.answer(client, body)
         except GatewayError as error:
@@ -85,10 +86,11 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
         operation = OPERATIONS.get(scope["path"]) if scope["method"] == "POST" else None
-        client = AsgiClient(receive, send)
         if operation is not None:
-            await self._pipeline.serve(operation, scope["headers"], client)
+            head = RequestHead(operation, scope["headers"])
+            await self._pipeline.serve(head, AsgiClient(receive, send, declared=head.content_length))
             return
+        client = AsgiClient(receive, send)
         self.others.append(scope["path"])
         body = await client.body(1 << 30)
         await client.send_whole(200, [], scope["path"].encode() + body)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.front.head import BODY_BYTES_MAX, HEAD_BYTES_MAX, parse_head
+from gateway.front.head import BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, HeadReader, parse_head
 from gateway.wire.headers import Header
 from gateway.wire.operations import OPERATIONS
 
@@ -49,8 +49,8 @@ def test_a_plain_head_is_read_whole() -> None:
     data = LINE + b"Host: gateway:80\r\nContent-Type:application/json\r\nX-Empty:\r\nCONTENT-LENGTH: \t5 \r\n\r\nhello"
     head = parse_head(data)
     assert head is not None
-    assert head.operation is OPERATIONS["/v1/chat/completions"]
-    assert head.headers == [
+    assert head.request.operation is OPERATIONS["/v1/chat/completions"]
+    assert head.request.headers == [
         (b"host", b"gateway:80"),
         (b"content-type", b"application/json"),
         (b"x-empty", b""),
@@ -63,7 +63,7 @@ def test_a_plain_head_is_read_whole() -> None:
 def test_every_operation_has_its_path(path: str) -> None:
     head = parse_head(b"POST " + path.encode() + b" HTTP/1.1\r\n" + PLAIN + b"\r\n")
     assert head is not None
-    assert head.operation is OPERATIONS[path]
+    assert head.request.operation is OPERATIONS[path]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_what_is_accepted_every_reader_reads_alike(middle: bytes, plain: bool) -
     body = data[head.size :] + b"b" * head.content_length
     reading = Reading(data[: head.size] + body[: head.content_length])
     assert (reading.method, reading.url, reading.version) == (b"POST", b"/v1/chat/completions", "1.1")
-    assert reading.headers == head.headers
+    assert reading.headers == head.request.headers
     assert reading.body == body[: head.content_length]
     assert reading.requests == 1
     assert reading.keep_alive is head.keep_alive
@@ -181,3 +181,41 @@ def test_what_is_accepted_every_reader_reads_alike(middle: bytes, plain: bool) -
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     parse_head(data)
     parse_head(LINE + data + b"\r\n\r\n")
+
+
+def shown(head: Head | None) -> object:
+    """All that was read."""
+    if head is None:
+        return None
+    return head.request.operation, head.request.headers[:], head.content_length, head.size, head.keep_alive
+
+
+def test_a_head_that_comes_again_is_not_taken_apart_again() -> None:
+    """Only its body's length may be another."""
+    reader = HeadReader()
+    data = LINE + b"Host: a\r\nContent-Length: %d\r\nAuthorization: Bearer k\r\n\r\n"
+    first, again, other = (reader.read(data % length) for length in (5, 17, BODY_BYTES_MAX))
+    assert first is not None
+    assert again is not None
+    assert other is not None
+    assert again.request is first.request is other.request
+    assert [one.content_length for one in (first, again, other)] == [5, 17, BODY_BYTES_MAX]
+    assert [one.size for one in (first, again, other)] == [len(data % length) for length in (5, 17, BODY_BYTES_MAX)]
+    assert reader.read(data % (BODY_BYTES_MAX + 1)) is None
+
+
+@given(st.lists(PIECES, max_size=8).map(b"".join), st.lists(PIECES, max_size=4).map(b"".join), st.integers(0, 80))
+def test_what_came_before_changes_nothing(middle: bytes, change: bytes, at: int) -> None:
+    """The second of two heads, however alike, is read as if it were the first."""
+    reader = HeadReader()
+    first = LINE + PLAIN + middle + b"\r\n\r\n"
+    reader.read(first)
+    second = first[:at] + change + first[at:]
+    head, alone = reader.read(second), parse_head(second)
+    assert head is None or alone is not None
+    if head is not None and alone is not None:
+        length = (b"content-length", b"%d" % alone.content_length)
+        same = [length if name == b"content-length" else (name, value) for name, value in head.request.headers]
+        lengths = [length if name == b"content-length" else (name, value) for name, value in alone.request.headers]
+        assert same == lengths
+        assert shown(head)[2:] == shown(alone)[2:]  # type: ignore[index]

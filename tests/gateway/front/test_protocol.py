@@ -1,7 +1,7 @@
 """``gateway.front.protocol``, driven call by call as a loop drives it; with real sockets: ``test_serving.py``."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import pytest
 import uvicorn
@@ -11,8 +11,7 @@ from uvicorn.server import ServerState
 from gateway.downstream import Client
 from gateway.errors import ClientDisconnected
 from gateway.front.protocol import AHEAD_BYTES_MAX, BODY_SECONDS, STALL_SECONDS, FrontProtocol
-from gateway.wire.headers import Header
-from gateway.wire.operations import Operation
+from gateway.wire.request_head import RequestHead
 from tests.gateway.front.lines import FrontLoop, FrontTransport
 from tests.gateway.front.serving import Application, RecordingPipeline, echo, plain
 
@@ -150,10 +149,10 @@ async def test_an_early_answer_leaves_the_connection_usable() -> None:
 class EarlyPipeline(RecordingPipeline):
     """Answers before it has the body, but for ``/tokenize``."""
 
-    async def serve(self, operation: Operation, headers: Sequence[Header], client: Client) -> None:
+    async def serve(self, head: RequestHead, client: Client) -> None:
         """See ``gateway.pipeline.Pipeline.serve``."""
-        if operation.path == "/tokenize":
-            await super().serve(operation, headers, client)
+        if head.operation.path == "/tokenize":
+            await super().serve(head, client)
             return
         self.begun += 1
         await client.send_whole(401, [], b"")

@@ -9,12 +9,12 @@ from redis.exceptions import (
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from gateway.store.resp import NOTHING, error_of, pack, reader, unavailable
+from gateway.store.resp import NOTHING, command, error_of, reader, unavailable
 
 
 def test_a_command_is_packed_with_its_lengths_in_bytes() -> None:
     """Text as UTF-8, integers in digits."""
-    assert pack(("SET", b"k\r\n", "é", -12)) == b"*4\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$2\r\n\xc3\xa9\r\n$3\r\n-12\r\n"
+    assert command("SET", b"k\r\n", "é", -12) == b"*4\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$2\r\n\xc3\xa9\r\n$3\r\n-12\r\n"
 
 
 def test_replies_are_bytes_numbers_nulls_lists_and_errors() -> None:

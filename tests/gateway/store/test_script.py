@@ -4,21 +4,22 @@ from redis.exceptions import NoScriptError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.errors import StoreUnavailable
-from gateway.store.resp import Reply
+from gateway.store.resp import Reply, words
 from gateway.store.script import Script
 from tests.doubles.recording_commands import RecordingCommands
 
-SCRIPT = Script("return 1", b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db")
+SCRIPT = Script("return 1", key=b"k", keeps="things")
 LOST, UNKNOWN = RedisConnectionError("lost"), NoScriptError("NOSCRIPT")
 
 
 def test_a_script_is_its_files_and_has_the_name_that_the_store_gives_it() -> None:
     """Its SHA-1."""
-    one = Script.of("gateway.budget", "layout", "reservation", "settle")
+    one = Script.of("gateway.budget", "layout", "reservation", "settle", key=b"k", keeps="things")
     assert "local stem" in one.text
     assert one.text.index("local function live") < one.text.index("finish(id, row, 'settled'")
     assert len(one.sha) == 40
-    assert one.sha != Script.of("gateway.budget", "layout", "settle").sha
+    assert one.sha != Script.of("gateway.budget", "layout", "settle", key=b"k", keeps="things").sha
+    assert SCRIPT.sha == b"e0e1f9fabfc9d4800c877a703b823ac0578ff8db"
 
 
 @pytest.mark.parametrize(
@@ -35,11 +36,11 @@ async def test_a_script_runs_through_a_lost_connection_and_a_store_that_forgot_i
 ) -> None:
     """As after the store's restart: nobody notices."""
     commands = RecordingCommands(*replies)
-    assert await SCRIPT.run(commands, b"k", ["a", 2], keeps="things") == 7
+    assert await SCRIPT.run(commands, 2, words("a", 2)) == 7
     assert [sent[0] for sent in commands.sent] == verbs.encode().split()
     for verb, what, *rest in commands.sent:
-        assert what == (SCRIPT.sha if verb == b"EVALSHA" else SCRIPT.text)
-        assert rest == [1, b"k", "a", 2]
+        assert what == (SCRIPT.sha if verb == b"EVALSHA" else SCRIPT.text.encode())
+        assert rest == [b"1", b"k", b"a", b"2"]
 
 
 @pytest.mark.parametrize(
@@ -48,5 +49,5 @@ async def test_a_script_runs_through_a_lost_connection_and_a_store_that_forgot_i
 async def test_silence_refusals_and_a_store_that_is_away_are_raised(replies: list[Exception]) -> None:
     """After two tries at most."""
     with pytest.raises(StoreUnavailable, match="keeps things") as caught:
-        await SCRIPT.run(RecordingCommands(*replies), b"k", [], keeps="things")
+        await SCRIPT.run(RecordingCommands(*replies), 0, b"")
     assert caught.value.__cause__ is replies[-1]

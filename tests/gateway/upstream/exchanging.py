@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 from gateway.upstream.pool import HttpTransport
 from gateway.upstream.transport import Headers, Transport, UpstreamRequest, UpstreamResponse
+from gateway.wire.header_lines import HeaderLines
 from tests.doubles.scripted_server import Receive, ScriptedServer, Send
 from tiers.tiermap import Timeouts
 
@@ -19,7 +20,7 @@ MINUTES = 600.0
 def request(
     body: bytes = b"ping", *, method: bytes = b"POST", headers: Headers = ((b"accept", b"*/*"),)
 ) -> UpstreamRequest:
-    return UpstreamRequest(method=method, path=b"/v1/chat/completions", headers=headers, body=body)
+    return UpstreamRequest(method=method, path=b"/v1/chat/completions", headers=[HeaderLines(headers)], body=body)
 
 
 @asynccontextmanager

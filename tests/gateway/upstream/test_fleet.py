@@ -35,8 +35,8 @@ def test_each_endpoint_has_a_transport_and_its_own_key() -> None:
     with_key = subject.choose(TWO)
     with_key.meter.start(0.0)
     without = subject.choose(TWO)
-    assert with_key.headers == [(b"authorization", b"Bearer sk-of-the-endpoint")]
-    assert without.headers == []
+    assert with_key.headers.fields == [(b"authorization", b"Bearer sk-of-the-endpoint")]
+    assert without.headers.fields == []
     assert without.transport is made["reasoning/1"]
 
 

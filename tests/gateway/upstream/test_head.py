@@ -6,12 +6,13 @@ from gateway.errors import UpstreamFailed
 from gateway.upstream.head import HeadWriter
 from gateway.upstream.transport import Headers, UpstreamRequest
 from gateway.upstream.url import parse_address
+from gateway.wire.header_lines import HeaderLines
 
 ADDRESS = parse_address("http://h:9100/v1")
 
 
 def written(headers: Headers = (), *, method: bytes = b"POST", path: bytes = b"/v1/models", body: bytes = b"") -> bytes:
-    request = UpstreamRequest(method=method, path=path, headers=headers, body=body)
+    request = UpstreamRequest(method=method, path=path, headers=[HeaderLines(headers)], body=body)
     return HeadWriter(ADDRESS, keep_alive=True).write(request)
 
 

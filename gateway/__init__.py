@@ -3,6 +3,7 @@
 Read ``gateway/pipeline.py`` first: a request's way is written there, once. Top to bottom:
 
     cli, app, settings     the command line, the composition root, the only reader of the environment
+    processes              several processes that are one gateway
     api                    HTTP handlers; metered operations go straight on
     pipeline               the order of the steps, and nothing else
     authenticate … observe the steps; none knows another

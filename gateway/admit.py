@@ -13,8 +13,9 @@ from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Ledger, N
 from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
-from tiers.budgets import Concern, Hold, concerns, holds
+from tiers.budgets import concerns, holds
 from tiers.estimate import answer_bound, worst_case, worst_cost
+from tiers.holds import Concern, Hold
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Tier
 from tiers.wording import amount_text, duration_text

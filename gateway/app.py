@@ -4,13 +4,13 @@ import asyncio
 import gc
 import itertools
 import secrets
+import select
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 
 import uvicorn
@@ -20,6 +20,8 @@ from gateway.api import Desk, Gateway
 from gateway.authenticate import Authenticator, digest
 from gateway.budget.ledger import Ledger
 from gateway.budget.valkey import ValkeyLedger
+from gateway.clock import SystemClock
+from gateway.descriptors import allow_descriptors
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Caller, Clock
 from gateway.forward import Forwarder
@@ -28,13 +30,15 @@ from gateway.observe import Observer
 from gateway.pipeline import Pipeline
 from gateway.relay import Relay
 from gateway.route import Router
-from gateway.settings import Settings, read_secrets
+from gateway.settings import Settings, read_secrets, secret_references
 from gateway.settle import Settler
 from gateway.status import Status
 from gateway.store import Store, open_store
+from gateway.store.greeting import greet
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.records import RecordStore
+from gateway.telemetry.shared import SharedSeries
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.pool import HttpTransport
 from tiers.tiermap import SecretReference, TierMap
@@ -45,18 +49,8 @@ GARBAGE_THRESHOLD = 50_000
 """Objects more than before at which the cycle collector looks at the youngest; Python's own value is 700."""
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def monotonic(self) -> float:
-        """Seconds on a clock that never goes back."""
-        return time.monotonic()
-
-    def unix(self) -> float:
-        """Seconds since 1970 in UTC."""
-        return time.time()
+SHARE_SECONDS = 1.0
+"""How often a process tells the others its series: at most what is lost of them when it is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +64,26 @@ class Parts:
     ledger: Ledger
     drain: Callable[[], None]
     """Makes ``/readyz`` say that no new request should come."""
+    share: Callable[[], None] = field(repr=False)
+    """Tells this process's series to the others, where there are any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What one of several processes gets from their parent, which alone greets, binds and starts the store."""
+
+    listener: socket.socket
+    """Its own; it listens already."""
+    store_url: str = field(repr=False)
+    store_description: str
+    store_remedy: str
+    shared: SharedSeries
+    ready: Callable[[], None]
+    """Is called when requests can be served."""
 
 
 async def serve(settings: Settings, tier_map: TierMap) -> None:
-    """Serve until SIGTERM or SIGINT, then let open answers end.
+    """Serve as the only process until SIGTERM or SIGINT, then let open answers end.
 
     Raises:
         SettingsInvalid: A secret of the tier map cannot be read.
@@ -83,19 +93,48 @@ async def serve(settings: Settings, tier_map: TierMap) -> None:
     """
     clock = SystemClock()
     log = Log(sys.stderr.buffer, clock)
-    known = read_secrets(_references(tier_map))
+    known = read_secrets(secret_references(tier_map))
+    allow_descriptors(tier_map, log.event)
     store_url, data_directory = settings.store or tier_map.store, settings.state_directory / "store"
     async with open_store(store_url, data_directory=data_directory, report=log.event) as store:
-        await _greet(store, log)
+        await greet(store, log.event)
         # Listening comes first: an error inside `running` is one of a group.
         with _listening(settings) as listener:
+            host, port = listener.getsockname()[:2]
             async with running(settings, tier_map, known, store=store, clock=clock, log=log) as parts:
-                server = _Server(parts, settings)
-                host, port = listener.getsockname()[:2]
                 _spare_the_collector()
-                log.event("gateway.listening", host=host, port=port, tiers=list(tier_map.tiers))
-                await server.serve_until_stopped(listener)
+                await _Server(parts, settings).serve_until_stopped(
+                    listener,
+                    lambda: log.event("gateway.listening", host=host, port=port, tiers=list(tier_map.tiers)),
+                )
         log.event("gateway.stopped")
+
+
+async def serve_in(place: Place, settings: Settings, tier_map: TierMap) -> None:
+    """Serve as one of several processes, as ``serve`` does.
+
+    Raises:
+        SettingsInvalid: A secret of the tier map cannot be read.
+        ValueError: The store's URL is not one.
+    """
+    clock = SystemClock()
+    log = Log(sys.stderr.buffer, clock, piece_bytes_max=select.PIPE_BUF)
+    known = read_secrets(secret_references(tier_map))
+    with place.listener:
+        async with (
+            open_store(place.store_url, data_directory=settings.state_directory, report=log.event) as opened,
+            running(
+                settings,
+                tier_map,
+                known,
+                store=replace(opened, description=place.store_description, remedy=place.store_remedy),
+                clock=clock,
+                log=log,
+                shared=place.shared,
+            ) as parts,
+        ):
+            _spare_the_collector()
+            await _Server(parts, settings).serve_until_stopped(place.listener, place.ready)
 
 
 @asynccontextmanager
@@ -107,6 +146,7 @@ async def running(
     store: Store,
     clock: Clock,
     log: Log,
+    shared: SharedSeries | None = None,
 ) -> AsyncIterator[Parts]:
     """The parts, made and wired, with their background work; ``known`` holds the tier map's secrets."""
     fleet = Fleet.of(
@@ -118,13 +158,14 @@ async def running(
     records = RecordStore(store.client, store.commands)
     parts = compose(
         settings, tier_map, _callers(tier_map, known), fleet=fleet, ledger=ledger, records=records, store=store,
-        clock=clock, log=log,
+        clock=clock, log=log, shared=shared,
     )  # fmt: skip
     try:
-        async with _background(parts):
+        async with _background(parts, shares=shared is not None):
             yield parts
         await _book_the_rest(parts, log)
     finally:
+        parts.share()
         log.flush()
         await fleet.aclose()
 
@@ -140,10 +181,14 @@ def compose(
     store: Store,
     clock: Clock,
     log: Log,
+    shared: SharedSeries | None = None,
 ) -> Parts:
-    """Wire the steps into the pipeline and the pipeline into the application. Does no I/O."""
+    """Wire the steps into the pipeline and the pipeline into the application. Does no I/O.
+
+    ``shared`` is where the series of all processes come together; ``None`` where this is the only one.
+    """
     release = version("tiergate")
-    metrics = Metrics(tier_map, version=release)
+    metrics = Metrics(tier_map, version=release, process=0 if shared is None else shared.process)
     authenticate, route = Authenticator(callers), Router(tier_map)
     settler = Settler(ledger=ledger, clock=clock)
     admit = Admission(
@@ -176,7 +221,7 @@ def compose(
 
     status = Status(
         tier_map=tier_map, admit=admit, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
-        log=log, draining=draining,
+        log=log, draining=draining, shared=shared,
     )  # fmt: skip
     desk = Desk(
         authenticate=authenticate,
@@ -193,18 +238,21 @@ def compose(
         records=records,
         ledger=ledger,
         drain=draining.set,
+        share=status.share,
     )
 
 
 @asynccontextmanager
-async def _background(parts: Parts) -> AsyncIterator[None]:
-    """The work that goes on beside requests: late settlements, records, overdue reservations."""
+async def _background(parts: Parts, *, shares: bool) -> AsyncIterator[None]:
+    """The work that goes on beside requests: late settlements, records, overdue reservations, and series to share."""
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(parts.settler.run()),
             group.create_task(parts.records.run()),
             group.create_task(_sweep(parts.ledger)),
         ]
+        if shares:
+            tasks.append(group.create_task(_share(parts.share)))
         try:
             yield
         finally:
@@ -232,23 +280,10 @@ async def _sweep(ledger: Ledger, every_seconds: float = SWEEP_SECONDS) -> None:
             continue
 
 
-async def _greet(store: Store, log: Log) -> None:
-    try:
-        await store.ping()
-    except StoreUnavailable as error:
-        log.event("store.unavailable", store=store.description, message=error.message)
-    else:
-        log.event("store.ready", store=store.description)
-
-
-def _references(tier_map: TierMap) -> Iterator[SecretReference]:
-    for key in tier_map.keys:
-        if key.secret is not None:
-            yield key.secret
-    for tier in tier_map.tiers.values():
-        for endpoint in tier.endpoints:
-            if endpoint.api_key is not None:
-                yield endpoint.api_key
+async def _share(share: Callable[[], None], every_seconds: float = SHARE_SECONDS) -> None:
+    while True:
+        share()
+        await asyncio.sleep(every_seconds)
 
 
 def _callers(tier_map: TierMap, known: Mapping[SecretReference, str]) -> dict[str, Caller]:
@@ -300,13 +335,14 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._on_stop = parts.drain
 
-    async def serve_until_stopped(self, listener: socket.socket) -> None:
-        """Serve until a signal; a second one ends open answers at once."""
+    async def serve_until_stopped(self, listener: socket.socket, announce: Callable[[], None]) -> None:
+        """Serve until a signal; a second one ends open answers at once. ``announce`` is called once it begins."""
         loop = asyncio.get_running_loop()
         wanted = (signal.SIGTERM, signal.SIGINT)
         for number in wanted:
             loop.add_signal_handler(number, self._stop)
         try:
+            announce()
             await self.serve(sockets=[listener])
         finally:
             for number in wanted:

@@ -6,12 +6,13 @@ no stretching here: keys are random, not chosen by people.
 
 import hashlib
 from collections.abc import Mapping
+from typing import Final
 
 from gateway.errors import Unauthorized
 from gateway.exchange import Caller
 from gateway.wire.request_head import RequestHead
 
-_BEARER = b"bearer "
+_BEARER: Final = b"bearer "
 
 
 def digest(key: bytes) -> str:

@@ -3,11 +3,12 @@
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from gateway.settings import BODY_BYTES_MAX, HOST, PORT, SettingsInvalid, read_settings
+from gateway.settings import BODY_BYTES_MAX, HOST, PORT, Settings, SettingsInvalid, read_settings
 from tiers.load import load
 from tiers.problems import TierMapInvalid
 from tiers.schema import json_schema
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the largest request body that is accepted (default {BODY_BYTES_MAX})",
     )
     serve.add_argument("--drain-seconds", metavar="S", help="how long open answers may go on when stopped (default 30)")
+    serve.add_argument("--processes", metavar="N", help="how many processes serve, behind one port (default 1)")
 
     check = commands.add_parser(
         "check", help="check a tier map, offline", description="Report every problem of a tier map, or none."
@@ -79,9 +81,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check(file: str) -> int:
-    tier_map = _load(Path(file))
-    if tier_map is None:
+    loaded = _load(Path(file))
+    if loaded is None:
         return 2
+    tier_map, _ = loaded
     endpoints = sum(len(tier.endpoints) for tier in tier_map.tiers.values())
     print(
         f"{file}: fine. {len(tier_map.tiers)} tiers with {endpoints} endpoints, {len(tier_map.routes)} routes,"
@@ -93,29 +96,41 @@ def _check(file: str) -> int:
 def _serve(options: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 - the server's packages are not loaded for `check`
 
-    from gateway.app import serve  # noqa: PLC0415 - as above
     from gateway.errors import StoreUnavailable  # noqa: PLC0415 - as above
+    from gateway.processes.seat import ProcessFailed  # noqa: PLC0415 - as above
 
     try:
         settings = read_settings(vars(options))
     except SettingsInvalid as error:
         return _failed(str(error), 2)
-    tier_map = _load(settings.tiers_file)
-    if tier_map is None:
+    loaded = _load(settings.tiers_file)
+    if loaded is None:
         return 2
     try:
-        uvloop.run(serve(settings, tier_map))
-    except (SettingsInvalid, StoreUnavailable, ValueError) as error:
+        uvloop.run(_serving(settings, *loaded))
+    except (SettingsInvalid, StoreUnavailable, ProcessFailed, ValueError) as error:
         return _failed(str(error), 1)
     except OSError as error:
         return _failed(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", 1)
     return 0
 
 
-def _load(file: Path) -> TierMap | None:
-    """The tier map in ``file``; problems go to standard error."""
+def _serving(settings: Settings, tier_map: TierMap, text: bytes) -> Coroutine[Any, Any, None]:
+    """What serves: this process, or the parent of those that do, which does without the server's packages."""
+    if settings.processes == 1:
+        from gateway.app import serve  # noqa: PLC0415 - see above
+
+        return serve(settings, tier_map)
+    from gateway.processes.parent import serve_with_processes  # noqa: PLC0415 - as above
+
+    return serve_with_processes(settings, tier_map, text)
+
+
+def _load(file: Path) -> tuple[TierMap, bytes] | None:
+    """The tier map in ``file`` and the text that it was read from; problems go to standard error."""
     try:
-        return load(file.read_bytes(), file=str(file))
+        text = file.read_bytes()
+        return load(text, file=str(file)), text
     except OSError as error:
         _failed(f"{file}: cannot be read: {error.strerror}", 2)
     except TierMapInvalid as error:

@@ -1,14 +1,8 @@
-"""What is known of one request so far, and the one record that is left when it ended.
-
-``Exchange`` is filled step by step on the request's way (see ``gateway.pipeline``); ``RequestRecord`` is the frozen
-summary that ``observe`` hands to metrics, the log line and the record store.
-"""
+"""What is known of one request so far, filled step by step on its way (see ``gateway.pipeline``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from gateway.wire.call import Call
 from gateway.wire.identity import NOBODY, Identity
@@ -122,55 +116,3 @@ class Exchange:
     def attempt(self) -> Attempt | None:
         """The latest attempt, or ``None`` before the first."""
         return self.attempts[-1] if self.attempts else None
-
-
-class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What one attempt cost, to who served it."""
-
-    tier: str
-    endpoint: str
-    gpu_seconds: float
-    cost_microdollars: int
-
-
-class RequestRecord(msgspec.Struct, frozen=True, gc=False):
-    """How one request ended; one per request, whatever the ending.
-
-    Times and durations are seconds, whole microseconds, ``None`` where the moment never came. Holds no key, no prompt
-    and no answer. A struct and no dataclass, since every one is encoded as JSON; it holds nothing that could refer
-    back to it, so the garbage collector need not look at it.
-    """
-
-    request_id: str
-    received_unix: float
-    operation: str
-    stream: bool
-    model: str
-    key: str
-    agent: str
-    flow: str
-    run: str
-    step: str
-    task: str
-    tier: str
-    endpoint: str
-    reason: str
-    attempts: int
-    status: int
-    outcome: str
-    error: str
-    queue_delay_seconds: float | None
-    time_to_first_byte_seconds: float | None
-    time_to_first_token_seconds: float | None
-    duration_seconds: float
-    upstream_seconds: float | None
-    """From sending to the endpoint until its answer ended."""
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
-    usage_reported: bool
-    gpu_seconds: float
-    cost_microdollars: int
-    charges: tuple[Charge, ...]
-    """What the sums consist of: one for every attempt that an endpoint may have worked on."""

@@ -1,16 +1,18 @@
 """Last step, on every way out: one frozen record of the request, given to whoever watches."""
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
-from gateway.exchange import Attempt, Charge, Clock, Exchange, RequestRecord
+from gateway.exchange import Attempt, Clock, Exchange
+from gateway.record import Charge, RequestRecord
 from tiers.usage import Usage
 
 Hook = Callable[[RequestRecord, bytes], None]
 """Takes a record and the same record as a JSON object, its fields in their order."""
 
-_NO_USAGE = Usage()
+_NO_USAGE: Final = Usage()
 
 
 class Observer:

@@ -11,7 +11,7 @@ from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.flight import BegunAnswer
 from gateway.upstream.transport import UpstreamResponse
 from gateway.wire.events import EventStream
-from gateway.wire.headers import to_client
+from gateway.wire.headers import Header, to_client
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
 
@@ -28,6 +28,7 @@ class Relay:
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
+        self._served: dict[tuple[str, str, str], list[Header]] = {}
 
     async def __call__(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer, client: Client) -> Ending:
         """Send the answer but for its end. Fills in the exchange's status and usage and the attempt's first token.
@@ -37,12 +38,8 @@ class Relay:
             UpstreamTimeout: It fell silent for longer than the tier's idle timeout.
         """
         exchange.status = answer.status
-        headers = [
-            *to_client(answer.headers),
-            (b"x-tiergate-tier", attempt.tier.name.encode()),
-            (b"x-tiergate-endpoint", attempt.endpoint_name.encode()),
-            (b"x-tiergate-reason", attempt.reason.encode()),
-        ]
+        headers = to_client(answer.headers)
+        headers += self._served_by(attempt)
         if answer.events is None:
             attempt.first_token_at = self._clock.monotonic()
             _account(exchange, answer.usage, counted_output=likely_prompt_tokens(len(answer.body)))
@@ -54,6 +51,15 @@ class Relay:
         finally:
             _account(exchange, answer.events.usage, counted_output=answer.events.counted_output())
         return partial(client.end_stream, last)
+
+    def _served_by(self, attempt: Attempt) -> list[Header]:
+        """Headers that say who served; all three are words of the tier map and of the code, so they are kept."""
+        served = (attempt.tier.name, attempt.endpoint_name, attempt.reason)
+        headers = self._served.get(served)
+        if headers is None:
+            names = (b"x-tiergate-tier", b"x-tiergate-endpoint", b"x-tiergate-reason")
+            headers = self._served[served] = [(name, word.encode()) for name, word in zip(names, served, strict=True)]
+        return headers
 
     async def _stream(self, attempt: Attempt, answer: BegunAnswer, events: EventStream, client: Client) -> bytes:
         """Send on what comes until the endpoint has nothing more; returns the last bytes, not yet sent."""

@@ -2,23 +2,26 @@
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tiers.tiermap import SecretReference
+from tiers.tiermap import SecretReference, TierMap
 
 HOST = "127.0.0.1"
 PORT = 8080
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """Runpod accepts no more than 10 MB on ``/run`` (reference of its queue endpoints)."""
 DRAIN_SECONDS = 30.0
+PROCESSES_MAX = 256
+_WHOLE_NUMBERS = {"port": (0, 65_535), "body_bytes_max": (0, 2**31), "processes": (1, PROCESSES_MAX)}
+"""Setting → its least and its greatest value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What one gateway process is started with; ``docs/configuration.md`` lists where each comes from."""
+    """What a gateway is started with; ``docs/configuration.md`` lists where each comes from."""
 
     tiers_file: Path
     host: str = HOST
@@ -30,6 +33,8 @@ class Settings:
     body_bytes_max: int = BODY_BYTES_MAX
     drain_seconds: float = DRAIN_SECONDS
     """How long open answers may go on after SIGTERM."""
+    processes: int = 1
+    """How many processes serve; where there is more than one, another starts and watches them."""
 
 
 class SettingsInvalid(ValueError):
@@ -44,6 +49,7 @@ ENVIRONMENT = {
     "TIERGATE_STATE_DIRECTORY": "state_directory",
     "TIERGATE_BODY_BYTES_MAX": "body_bytes_max",
     "TIERGATE_DRAIN_SECONDS": "drain_seconds",
+    "TIERGATE_PROCESSES": "processes",
 }
 """Variable → setting."""
 
@@ -69,10 +75,10 @@ def read_settings(arguments: Mapping[str, object]) -> Settings:
 def _converted(name: str, value: str, source: str) -> object:
     if name in {"tiers_file", "state_directory"}:
         return Path(value)
-    if name in {"port", "body_bytes_max"}:
-        top = 65_535 if name == "port" else 2**31
-        if not (value.isascii() and value.isdecimal()) or not int(value) <= top:
-            raise SettingsInvalid(f"{source}: {value!r} is not a whole number from 0 to {top}")
+    if name in _WHOLE_NUMBERS:
+        least, greatest = _WHOLE_NUMBERS[name]
+        if not (value.isascii() and value.isdecimal()) or not least <= int(value) <= greatest:
+            raise SettingsInvalid(f"{source}: {value!r} is not a whole number from {least} to {greatest}")
         return int(value)
     if name == "drain_seconds":
         seconds = _seconds(value)
@@ -88,6 +94,17 @@ def _seconds(text: str) -> float | None:
     except ValueError:
         return None
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
+
+
+def secret_references(tier_map: TierMap) -> Iterator[SecretReference]:
+    """Every secret that the tier map names, some perhaps more than once."""
+    for key in tier_map.keys:
+        if key.secret is not None:
+            yield key.secret
+    for tier in tier_map.tiers.values():
+        for endpoint in tier.endpoints:
+            if endpoint.api_key is not None:
+                yield endpoint.api_key
 
 
 def read_secrets(references: Iterable[SecretReference]) -> dict[SecretReference, str]:

@@ -15,6 +15,9 @@ from gateway.store import Store
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.records import RecordStore
+from gateway.telemetry.resident import resident_bytes
+from gateway.telemetry.shared import SharedSeries
+from gateway.telemetry.snapshot import Snapshot
 from tiers.tiermap import TierMap
 
 CHECK_SECONDS = 0.5
@@ -23,7 +26,12 @@ CHECK_SECONDS = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Asks the parts of one running gateway; ``draining`` is set once no new request should come."""
+    """Asks the parts of one running gateway process.
+
+    Attributes:
+        draining: Set once no new request should come.
+        shared: Where the series of all processes come together; ``None`` where this is the only one.
+    """
 
     tier_map: TierMap
     admit: Admission
@@ -34,6 +42,7 @@ class Status:
     metrics: Metrics
     log: Log
     draining: asyncio.Event
+    shared: SharedSeries | None = None
 
     async def readiness(self) -> Readiness:
         """Whether a request can be taken now; answers within ``CHECK_SECONDS``."""
@@ -41,17 +50,35 @@ class Status:
         return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
 
     async def scrape(self) -> bytes:
-        """The metrics' exposition text; without budgets and slots where the store does not answer in time."""
+        """The metrics' exposition text; without budgets and slots where the store does not answer in time.
+
+        What is shown is written down for the other processes first, so that none of them ever shows less than another
+        has shown before, also where this one is killed.
+        """
         found: Sequence[Balance] | None = None
         held: dict[str, int] = {}
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(CHECK_SECONDS):
                 found, held = await self.balances(), await self.ledger.slots_held(list(self.tier_map.tiers))
-        return self.metrics.render(
-            balances=found,
-            slots_held=held,
+        self._measure()
+        others: Sequence[Snapshot] = ()
+        if self.shared is not None:
+            self.shared.write(self.metrics.snapshot())
+            others = self.shared.others()
+        return self.metrics.render(balances=found, slots_held=held, others=others)
+
+    def share(self) -> None:
+        """Write this process's series down for the other processes, where there are any."""
+        if self.shared is not None:
+            self._measure()
+            self.shared.write(self.metrics.snapshot())
+
+    def _measure(self) -> None:
+        self.metrics.measure(
             queue_lengths=self.admit.queue_lengths(),
             unsettled=self.settler.unsettled,
+            tasks=len(asyncio.all_tasks()),
+            resident_bytes=resident_bytes(),
         )
 
     async def balances(self) -> list[Balance]:

@@ -3,30 +3,9 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-import msgspec
-
+from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget
 from tiers.usage import Usage
-
-
-class Concern(msgspec.Struct, frozen=True, cache_hash=True):
-    """A budget that concerns a request, and whose it is; ``limit`` in ``unit`` (``USD`` is microdollars).
-
-    ``owner`` is the name that the budget's pattern matched (a tier's, an agent's, …), ``*`` for the kind ``all``.
-    """
-
-    budget: str
-    owner: str
-    unit: str
-    limit: int
-    window_seconds: int
-
-
-class Hold(msgspec.Struct, frozen=True):
-    """An amount to hold on one owner's budget, in its unit."""
-
-    concern: Concern
-    amount: int
 
 
 def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow: str, run: str) -> tuple[Concern, ...]:

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
-
-from tiers.budgets import Hold
+from tiers.holds import Hold
 from tiers.tiermap import Budget
 
 LIFE_SECONDS_MAX = 86_400.0
@@ -28,7 +26,7 @@ class SlotClaim:
     capacity: int
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True):
+class Claim:
     """What one attempt needs before it may start: all of it is taken, or nothing.
 
     ``id`` is unique per attempt. ``life_seconds`` (above zero, at most ``LIFE_SECONDS_MAX``) bounds the
@@ -41,16 +39,17 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
         ValueError: The life is out of bounds or a hold's amount is below zero or above ``AMOUNT_MAX``.
     """
 
-    id: str
-    slot: SlotClaim | None
-    holds: tuple[Hold, ...]
-    life_seconds: float
+    __slots__ = ("holds", "id", "life_seconds", "slot")
 
-    def __post_init__(self) -> None:
-        if not 0 < self.life_seconds <= LIFE_SECONDS_MAX:
-            raise ValueError(f"life_seconds is {self.life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}")
-        for hold in self.holds:
+    def __init__(self, *, id: str, slot: SlotClaim | None, holds: tuple[Hold, ...], life_seconds: float) -> None:  # noqa: A002 - a field's name
+        if not 0 < life_seconds <= LIFE_SECONDS_MAX:
+            raise ValueError(f"life_seconds is {life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}")
+        for hold in holds:
             _check_amount(hold.amount)
+        self.id = id
+        self.slot = slot
+        self.holds = holds
+        self.life_seconds = life_seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from gateway.budget.ledger import (
     Reserved,
     check_amounts,
 )
-from tiers.budgets import Hold
+from tiers.holds import Hold
 from tiers.tiermap import Budget
 
 _KEPT_SECONDS = 2 * 86_400

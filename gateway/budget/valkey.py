@@ -4,11 +4,12 @@ The scripts and the layout of the keys are in ``scripts``.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from gateway.budget.ledger import Answer, Balance, Claim, NoBudget, NoSlot, Reserved, SlotClaim, check_amounts
 from gateway.store.resp import words
 from gateway.store.script import Commands, Script
-from tiers.budgets import Concern
+from tiers.holds import Concern
 from tiers.tiermap import Budget
 
 EXPIRE_BATCH = 500
@@ -16,7 +17,7 @@ EXPIRE_BATCH = 500
 CONCERNS_KEPT_MAX = 20_000
 """Of how many owners' budgets the packed words are kept."""
 MICROSECONDS = 1_000_000
-_RESERVED = Reserved()
+_RESERVED: Final = Reserved()
 
 
 class ValkeyLedger:

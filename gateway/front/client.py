@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway.downstream import Presence, body_too_large, client_left
 from gateway.errors import ClientDisconnected
 from gateway.wire.headers import Header
 
-_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+
+
+_CHUNK_SIZES_KEPT: Final = 4096
+_CHUNK_SIZES: Final = [b"%x\r\n" % size for size in range(_CHUNK_SIZES_KEPT)]
 
 
 class Connection(Protocol):
@@ -118,13 +122,13 @@ class HotClient:
             await self._read_on()
         if not self._left:
             head, self._head = self._head, b""
-            self._connection.transport.write(b"%b%x\r\n%b\r\n" % (head, len(piece), piece))
+            self._connection.transport.write(head + _chunk(piece))
 
     def push(self, piece: bytes) -> bool:
         """See ``Client.push``."""
         connection = self._connection
         if not self._left:
-            connection.transport.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+            connection.transport.write(_chunk(piece))
         return not connection.write_paused
 
     async def drain(self) -> None:
@@ -138,7 +142,7 @@ class HotClient:
         if self._connection.write_paused:
             await self._read_on()
         if not self._left:
-            chunk = b"%x\r\n%b\r\n" % (len(piece), piece) if piece else b""
+            chunk = _chunk(piece) if piece else b""
             self._connection.transport.write(b"%b%b0\r\n\r\n" % (self._head, chunk))
             self.complete = True
 
@@ -162,18 +166,36 @@ class HotClient:
 
     def _written(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
         """The answer's head as bytes; ``framing`` is the line that says where its body ends."""
-        lines = [b"%b: %b\r\n" % header for header in (*headers, *self.headers)]
-        text = b"".join(lines)
-        if text.count(b"\n") != len(lines) or text.count(b"\r") != len(lines) or b"\0" in text:
-            # A header that would be read as something else than it is. An endpoint sent it.
-            text = b"".join(line for line in lines if not _breaks(line))
-        if b"connection: " in text and any(name == b"connection" for name, _ in headers):
+        sent = [*headers, *self.headers]
+        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        says_connection = False
+        for name, value in sent:
+            says_connection = says_connection or name == b"connection"
+            parts.append(name)
+            parts.append(b": ")
+            parts.append(value)
+            parts.append(b"\r\n")
+        lines = len(sent) + 3
+        parts.append(framing)
+        if says_connection:
             self._connection.closing = True  # the only thing that is ever said of it
         elif self._connection.closing:
-            framing += b"connection: close\r\n"
-        status_line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        return b"%b%b%b\r\n" % (status_line, text, framing)
+            parts.append(b"connection: close\r\n")
+            lines += 1
+        parts.append(b"\r\n")
+        text = b"".join(parts)
+        if len(text.splitlines()) != lines or text.find(b"\0") >= 0:
+            # A header that would be read as something else than it is. An endpoint sent it.
+            kept = [header for header in headers if not _breaks(header)]
+            return self._written(status, kept, framing)
+        return text
 
 
-def _breaks(line: bytes) -> bool:
-    return line.count(b"\n") != 1 or line.count(b"\r") != 1 or b"\0" in line
+def _chunk(piece: bytes) -> bytes:
+    """``piece`` as a chunk of a body."""
+    size = len(piece)
+    return b"".join((_CHUNK_SIZES[size] if size < _CHUNK_SIZES_KEPT else b"%x\r\n" % size, piece, b"\r\n"))
+
+
+def _breaks(header: Header) -> bool:
+    return any(mark in part for part in header for mark in (b"\r", b"\n", b"\0"))

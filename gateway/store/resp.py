@@ -29,16 +29,19 @@ _ERRORS: dict[str, type[RedisError]] = {
 """The first word of an error reply → its class; every other word is a ``ResponseError``."""
 
 
-_LENGTHS = [b"$%d\r\n" % length for length in range(1024)]
+_LENGTHS_KEPT: Final = 1024
+_LENGTHS: Final = [b"$%d\r\n" % length for length in range(_LENGTHS_KEPT)]
 
 
 def words(*parts: bytes | str | int) -> bytes:
     """Words of a command in bytes, one after the other; a command is their number (see ``command``) and they."""
     packed: list[bytes] = []
     for part in parts:
-        word = part if isinstance(part, bytes) else part.encode() if isinstance(part, str) else b"%d" % part
+        word = part if isinstance(part, bytes) else str(part).encode()
         size = len(word)
-        packed += (_LENGTHS[size] if size < len(_LENGTHS) else b"$%d\r\n" % size, word, b"\r\n")
+        packed.append(_LENGTHS[size] if size < _LENGTHS_KEPT else b"$%d\r\n" % size)
+        packed.append(word)
+        packed.append(b"\r\n")
     return b"".join(packed)
 
 

@@ -4,24 +4,28 @@ Every line is an object with ``event`` (a dotted name), ``time`` (RFC 3339, UTC)
 secret is ever passed here: records hold no key, prompt or answer.
 
 Lines of requests gather for a moment and are written together: a write of its own for each costs more than the rest of
-what is told of a request.
+what is told of a request. Where several processes share the stream, no line gets into the middle of another's.
 """
 
 import asyncio
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 import msgspec
 
-from gateway.exchange import Clock, RequestRecord
+from gateway.exchange import Clock
+from gateway.record import RequestRecord
 
 GATHER_SECONDS = 0.05
 """How long a request's line waits for others, at most."""
 LINES_MAX = 1000
 """Lines that gather; when there are so many, they are written at once."""
 
-_MICROSECONDS = 1_000_000
-_REQUEST_ENDED = b'{"event":"request.ended","time":"'
+_HALF_A_MICROSECOND: Final = 0.0005
+"""In milliseconds: times are whole microseconds, and a float may be a little less."""
+_MILLISECONDS: Final = [b"%03dZ" % number for number in range(1000)]
+_REQUEST_ENDED: Final = b'{"event":"request.ended","time":"'
 
 
 class Log:
@@ -29,11 +33,16 @@ class Log:
 
     Where an event loop runs, lines of requests are written within ``GATHER_SECONDS``; otherwise, and all events, at
     once. Whoever stops that loop calls ``flush`` at the end.
+
+    ``piece_bytes_max`` is for a stream that other processes write to as well: no write is longer, and each ends with a
+    line. A pipe takes ``select.PIPE_BUF`` bytes as a whole, so lines of several processes do not mix there. A line
+    that is longer than this by itself is written at once all the same, and only such a one can be broken by others'.
     """
 
-    def __init__(self, stream: BinaryIO, clock: Clock) -> None:
+    def __init__(self, stream: BinaryIO, clock: Clock, *, piece_bytes_max: int | None = None) -> None:
         self._stream = stream
         self._clock = clock
+        self._piece_bytes_max = piece_bytes_max
         self._lines: list[bytes] = []
         self._timer: asyncio.TimerHandle | None = None
         self._second = -1
@@ -66,8 +75,9 @@ class Log:
             return
         lines, self._lines = self._lines, []
         try:
-            self._stream.write(b"".join(lines))
-            self._stream.flush()
+            for piece in (lines,) if self._piece_bytes_max is None else pieces(lines, self._piece_bytes_max):
+                self._stream.write(b"".join(piece))
+                self._stream.flush()
         except (OSError, ValueError):
             return
 
@@ -81,8 +91,23 @@ class Log:
 
     def _time(self, unix: float) -> bytes:
         """To the millisecond. Lines of one second share its text, which is most of the work."""
-        second, microsecond = divmod(round(unix * _MICROSECONDS), _MICROSECONDS)
+        milliseconds = int(unix * 1000 + _HALF_A_MICROSECOND)
+        second = milliseconds // 1000
         if second != self._second:
             self._second = second
-            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-        return b"%b.%03dZ" % (self._second_text, microsecond // 1000)
+            self._second_text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        return self._second_text + _MILLISECONDS[milliseconds - second * 1000]
+
+
+def pieces(lines: Sequence[bytes], bytes_max: int) -> Iterator[list[bytes]]:
+    """Runs of ``lines`` of at most ``bytes_max`` bytes each; a line that is longer is a run of its own."""
+    piece: list[bytes] = []
+    size = 0
+    for line in lines:
+        if piece and size + len(line) > bytes_max:
+            yield piece
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield piece

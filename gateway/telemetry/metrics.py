@@ -11,8 +11,9 @@ from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.exchange import Charge, RequestRecord
+from gateway.record import Charge, RequestRecord
 from gateway.telemetry.series import Count, CounterFamily, Distribution, Family, GaugeFamily, HistogramFamily
+from gateway.telemetry.snapshot import Snapshot, merged
 from tiers.price import MICRODOLLARS_PER_DOLLAR
 from tiers.tiermap import TierMap
 
@@ -97,7 +98,9 @@ class Metrics:
         registry: Where they are collected.
     """
 
-    def __init__(self, tier_map: TierMap, *, version: str) -> None:
+    def __init__(self, tier_map: TierMap, *, version: str, process: int = 0) -> None:
+        """``process``: the number of this process among those that are one gateway."""
+        self._process = str(process)
         self._series: dict[tuple[str, ...], _Series] = {}
         self._owed: dict[tuple[str, str], _Owed] = {}
         self.families: tuple[Family, ...] = (
@@ -182,13 +185,19 @@ class Metrics:
         self._budget_held = GaugeFamily("tiergate_budget_held", "Held by open reservations, over all owners.", budget)
         self._slots = GaugeFamily("tiergate_slots", "Slots of a tier over all processes.", tier)
         self._slots_held = GaugeFamily("tiergate_slots_held", "Slots held over all processes.", tier)
-        self._queue = GaugeFamily("tiergate_queue_length", "Requests that wait for a slot in this process.", tier)
-        self._unsettled = GaugeFamily("tiergate_settlements_waiting", "Settlements that wait for the store.")
+        self._queue = GaugeFamily("tiergate_queue_length", "Requests that wait for a slot.", tier, adds_up=True)
+        self._unsettled = GaugeFamily(
+            "tiergate_settlements_waiting", "Settlements that wait for the store.", adds_up=True
+        )
+        self._tasks = GaugeFamily("tiergate_event_loop_tasks", "Tasks of the event loops.", adds_up=True)
+        self._resident = GaugeFamily(
+            "tiergate_resident_memory_bytes", "Resident memory of a process that serves.", ("process",), adds_up=True
+        )
         self._store_up = GaugeFamily("tiergate_store_up", "Whether the store answered at this scrape.")
         self._build = GaugeFamily("tiergate_build_info", "The gateway's version.", ("version",))
         return (
             self._budget_limit, self._budget_settled, self._budget_held, self._slots, self._slots_held, self._queue,
-            self._unsettled, self._store_up, self._build,
+            self._unsettled, self._tasks, self._resident, self._store_up, self._build,
         )  # fmt: skip
 
     def observe(self, record: RequestRecord) -> None:
@@ -251,24 +260,54 @@ class Metrics:
         )
         return owed
 
+    def measure(
+        self, *, queue_lengths: Mapping[str, int], unsettled: int, tasks: int, resident_bytes: int | None
+    ) -> None:
+        """Take note of this process's part of what is waiting and used now; ``None`` is not known."""
+        for tier, length in queue_lengths.items():
+            self._queue.set((tier,), length)
+        self._unsettled.set((), unsettled)
+        self._tasks.set((), tasks)
+        if resident_bytes is not None:
+            self._resident.set((self._process,), resident_bytes)
+
+    def snapshot(self) -> Snapshot:
+        """What this process adds to the whole gateway's series."""
+        return Snapshot(
+            totals={family.name: family.state() for family in self.families if not isinstance(family, GaugeFamily)},
+            gauges={
+                family.name: family.state()
+                for family in self.families
+                if isinstance(family, GaugeFamily) and family.adds_up
+            },
+        )
+
     def render(
         self,
         *,
         balances: Sequence[Reading] | None,
         slots_held: Mapping[str, int],
-        queue_lengths: Mapping[str, int],
-        unsettled: int,
+        others: Sequence[Snapshot] = (),
     ) -> bytes:
-        """The exposition text; ``balances`` is ``None`` where the store did not answer."""
+        """The exposition text of this process and ``others`` together.
+
+        ``balances`` is ``None`` where the store did not answer.
+        """
         self._store_up.set((), balances is not None)
-        self._unsettled.set((), unsettled)
-        for tier, length in queue_lengths.items():
-            self._queue.set((tier,), length)
         for tier, held in slots_held.items():
             self._slots_held.set((tier,), held)
         if balances is not None:
             self._set_budgets(balances)
-        return generate_latest(self.registry)
+        return generate_latest(self._with(others) if others else self.registry)
+
+    def _with(self, others: Sequence[Snapshot]) -> CollectorRegistry:
+        whole = merged([self.snapshot(), *others])
+        states = whole.totals | whole.gauges
+        registry = CollectorRegistry()
+        for family in self.families:
+            state = states.get(family.name)
+            registry.register(family if state is None else family.showing(state))
+        return registry
 
     def _set_budgets(self, balances: Sequence[Reading]) -> None:
         self._budget_settled.clear()

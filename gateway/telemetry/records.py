@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
-from gateway.exchange import RequestRecord
+from gateway.record import RequestRecord
 from gateway.store.resp import unavailable, words
 from gateway.store.script import Commands, Script
 

@@ -2,17 +2,17 @@
 
 One event loop counts and collects, so nothing here is guarded against threads. A *family* is a name with its labels;
 a *series* is one combination of the labels' values. Who counts often asks a family for a series once and keeps it.
+Where several processes are one gateway, each gives its state away, and ``showing`` makes a family of their sum.
 """
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
 
-Labels = tuple[str, ...]
-"""The values of a family's labels, in the order of its ``labels``."""
+from gateway.telemetry.snapshot import Labels, State
 
 
 class Family(Protocol):
@@ -36,6 +36,12 @@ class Family(Protocol):
     def collect(self) -> Iterator[Metric]:
         """The family with its series of this moment."""
 
+    def state(self) -> State:
+        """The series of this moment, as ``gateway.telemetry.snapshot`` writes them."""
+
+    def showing(self, state: State) -> Self:
+        """A family of the same kind with the series of ``state``."""
+
 
 class Count:
     """One series of a counter: add to ``value`` what is not negative. ``created`` in Unix seconds."""
@@ -44,7 +50,7 @@ class Count:
 
     def __init__(self, created: float) -> None:
         self.created = created
-        self.value: float = 0
+        self.value = 0.0
 
 
 class CounterFamily:
@@ -74,6 +80,17 @@ class CounterFamily:
             shown.add_metric(labels, count.value, created=count.created)
         yield shown
 
+    def state(self) -> State:
+        """See ``Family.state``: when it began, and its value."""
+        return {labels: [count.created, count.value] for labels, count in self._series.items()}
+
+    def showing(self, state: State) -> Self:
+        """See ``Family.showing``."""
+        family = type(self)(self.name, self.meaning, self.labels)
+        for labels, (created, value) in state.items():
+            family.series(labels, created).value = value
+        return family
+
 
 class Distribution:
     """One series of a histogram. ``bounds`` are upper ones, each part of its bucket; ``created`` in Unix seconds."""
@@ -85,7 +102,7 @@ class Distribution:
         self.created = created
         self.counts = [0] * (len(bounds) + 1)
         """How many amounts fell into each bucket; the last one has no upper bound."""
-        self.total: float = 0
+        self.total = 0.0
         """The sum of the amounts."""
 
     def observe(self, amount: float) -> None:
@@ -127,6 +144,22 @@ class HistogramFamily:
                 )
         yield shown
 
+    def state(self) -> State:
+        """See ``Family.state``: when it began, the sum, and how many amounts fell into each bucket."""
+        return {
+            labels: [series.created, series.total, *series.counts]
+            for labels, series in self._series.items()
+            if any(series.counts)
+        }
+
+    def showing(self, state: State) -> Self:
+        """See ``Family.showing``."""
+        family = type(self)(self.name, self.meaning, self.labels, self._bounds)
+        for labels, (created, total, *counts) in state.items():
+            series = family.series(labels, created)
+            series.total, series.counts = total, [int(count) for count in counts]
+        return family
+
     def _cumulative(self, series: Distribution) -> list[tuple[str, float]]:
         buckets: list[tuple[str, float]] = []
         so_far = 0
@@ -137,12 +170,16 @@ class HistogramFamily:
 
 
 class GaugeFamily:
-    """A gauge: what is so at the moment of a scrape."""
+    """A gauge: what is so at the moment of a scrape.
+
+    Attributes:
+        adds_up: Whether each process has a part of it; otherwise every process says the same.
+    """
 
     kind: Literal["gauge"] = "gauge"
 
-    def __init__(self, name: str, meaning: str, labels: Labels = ()) -> None:
-        self.name, self.meaning, self.labels = name, meaning, labels
+    def __init__(self, name: str, meaning: str, labels: Labels = (), *, adds_up: bool = False) -> None:
+        self.name, self.meaning, self.labels, self.adds_up = name, meaning, labels, adds_up
         self._values: dict[Labels, float] = {}
 
     def set(self, labels: Labels, value: float) -> None:
@@ -167,6 +204,17 @@ class GaugeFamily:
         for labels, value in self._values.items():
             shown.add_metric(labels, value)
         yield shown
+
+    def state(self) -> State:
+        """See ``Family.state``: its value."""
+        return {labels: [value] for labels, value in self._values.items()}
+
+    def showing(self, state: State) -> Self:
+        """See ``Family.showing``."""
+        family = type(self)(self.name, self.meaning, self.labels, adds_up=self.adds_up)
+        for labels, (value,) in state.items():
+            family.set(labels, value)
+        return family
 
 
 def _shown(bound: float) -> str:

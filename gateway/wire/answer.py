@@ -1,6 +1,6 @@
 """A complete JSON answer, peeked at: whether it is one, and its usage."""
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -9,8 +9,8 @@ from gateway.wire.shapes import ReportedUsage
 from gateway.wire.usage import to_usage
 from tiers.usage import Usage
 
-_ABSENT = msgspec.Raw()
-_NOTHING = (b"", b"null")
+_ABSENT: Final = msgspec.Raw()
+_NOTHING: Final = (b"", b"null")
 
 
 def _decoder(field: str, usage: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type as a value
@@ -22,8 +22,8 @@ def _decoder(field: str, usage: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN4
 
 
 _FIELDS = {operation.expects for operation in OPERATIONS.values()}
-_WITH_USAGE = {field: _decoder(field, ReportedUsage | None) for field in _FIELDS}
-_WITHOUT_USAGE = {field: _decoder(field, Any) for field in _FIELDS}
+_WITH_USAGE: Final = {field: _decoder(field, ReportedUsage | None) for field in _FIELDS}
+_WITHOUT_USAGE: Final = {field: _decoder(field, Any) for field in _FIELDS}
 
 
 def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:

@@ -1,6 +1,7 @@
 """A request's body, peeked at: only what routing, admission and accounting read. The bytes stay as they came."""
 
 import re
+from typing import Final
 
 import msgspec
 
@@ -13,34 +14,58 @@ MODEL_CHARACTERS_MAX = 256
 _FIELD = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
-class Call(msgspec.Struct, frozen=True, kw_only=True):
+class Call:
     """What one request asks for.
 
-    ``max_output`` is the caller's bound on tokens per answer, ``None`` where it set none; ``choices`` is how many
-    answers it wants in all. ``media`` says that the prompt may hold images or sound, whose tokens its size does not
-    bound.
+    Attributes:
+        body: As it came.
+        stream_options: The JSON of it, ``None`` where there is none.
+        wants_usage: Whether a stream's usage was asked for.
+        max_output: The caller's bound on tokens per answer, ``None`` where it set none.
+        choices: How many answers it wants in all.
+        tools: Whether it offers any.
+        response_format: ``text``, ``json_object`` or ``json_schema``.
+        media: Whether the prompt may hold images or sound, whose tokens its size does not bound.
     """
 
-    body: bytes
-    model: str
-    stream: bool
-    stream_options: bytes | None
-    wants_usage: bool
-    max_output: int | None
-    choices: int
-    tools: bool
-    response_format: str
-    media: bool
+    __slots__ = (
+        "body", "choices", "max_output", "media", "model", "response_format", "stream", "stream_options", "tools",
+        "wants_usage",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        body: bytes,
+        model: str,
+        stream: bool,
+        stream_options: bytes | None,
+        wants_usage: bool,
+        max_output: int | None,
+        choices: int,
+        tools: bool,
+        response_format: str,
+        media: bool,
+    ) -> None:
+        self.body = body
+        self.model = model
+        self.stream = stream
+        self.stream_options = stream_options
+        self.wants_usage = wants_usage
+        self.max_output = max_output
+        self.choices = choices
+        self.tools = tools
+        self.response_format = response_format
+        self.media = media
 
 
-_NOTHING = (b"", b"null")
+_NOTHING: Final = (b"", b"null")
 
-
-_peek = msgspec.json.Decoder(CallPeek).decode
-_peek_chat = msgspec.json.Decoder(ChatPeek).decode
-_stream_options = msgspec.json.Decoder(StreamOptions).decode
-_text = msgspec.json.Decoder(TextOptions).decode
-_prompts = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_peek: Final = msgspec.json.Decoder(CallPeek).decode
+_peek_chat: Final = msgspec.json.Decoder(ChatPeek).decode
+_stream_options: Final = msgspec.json.Decoder(StreamOptions).decode
+_text: Final = msgspec.json.Decoder(TextOptions).decode
+_prompts: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 def read_call(body: bytes, operation: Operation) -> Call:
@@ -125,7 +150,7 @@ def _may_hold_media(body: bytes) -> bool:
 
     Looks for the keys ``image_url``, ``audio_url``, ``video_url``, ``input_image``, ``input_audio`` and ``source``.
     """
-    return b'_url"' in body or b'"input_' in body or b'"source"' in body
+    return body.find(b'_url"') >= 0 or body.find(b'"input_') >= 0 or body.find(b'"source"') >= 0
 
 
 def _count_prompts(prompt: bytes) -> int:

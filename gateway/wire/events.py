@@ -9,6 +9,7 @@ answer is otherwise complete.
 import re
 from collections.abc import Sequence
 from itertools import repeat
+from typing import Final
 
 import msgspec
 
@@ -24,17 +25,16 @@ EVENT_BYTES_MAX = 8 * 1024 * 1024
 
 _BLANK_LINE = re.compile(rb"((?:\r\n|\n)(?:\r\n|\n)|\r\r)")
 _LINE = re.compile(rb"\r\n|\n|\r")
-_DONE = b"[DONE]"
-_NOTHING = (b"", b"null", b'""', b"[]", b"{}")
+_DONE: Final = b"[DONE]"
+_NOTHING: Final = (b"", b"null", b'""', b"[]", b"{}")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
-_EMPTY_LIST_BYTES = 2
 
 
-_decode = msgspec.json.Decoder(Event).decode
-_decode_content = msgspec.json.Decoder(ContentEvent).decode
-_choices = msgspec.json.Decoder(Choices).decode
-_inner = msgspec.json.Decoder(Inner).decode
-_string = msgspec.json.Decoder(str).decode
+_decode: Final = msgspec.json.Decoder(Event).decode
+_decode_content: Final = msgspec.json.Decoder(ContentEvent).decode
+_choices: Final = msgspec.json.Decoder(Choices).decode
+_inner: Final = msgspec.json.Decoder(Inner).decode
+_string: Final = msgspec.json.Decoder(str).decode
 
 
 class EventStream:
@@ -74,7 +74,7 @@ class EventStream:
             data = self._tail + data
         elif self.token_seen and self._is_plain(data):
             return data
-        if b"\r" not in data:
+        if data.find(b"\r") < 0:
             events, ends = data.split(b"\n\n"), None
         else:
             parts = _BLANK_LINE.split(data)
@@ -118,17 +118,19 @@ class EventStream:
 
     def _is_plain(self, data: bytes) -> bool:
         """Whether ``data`` is one event of content that passes as it is: what nearly all of a stream consists of."""
-        if not self._has_choices or data.find(b"\n") != len(data) - 2 or data[:6] != b"data: " or b"\r" in data:
+        size = len(data) - 2
+        if not self._has_choices or data.find(b"\n") != size or data[:6] != b"data: " or data.find(b"\r") >= 0:
             return False
+        content = data[6:size]
         try:
-            chunk = _decode_content(data[6:-2])
+            chunk = _decode_content(content)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False
-        if chunk.usage is not None or chunk.error is not ABSENT or len(bytes(chunk.choices)) <= _EMPTY_LIST_BYTES:
+        if chunk.usage is not None or chunk.error is not ABSENT or not chunk.choices:
             return False
-        self._last_content = data[6:-2]
+        self._last_content = content
         self._content_events += 1
-        self._content_bytes += len(data) - 8
+        self._content_bytes += len(content)
         return True
 
     def _keep(self, data: bytes) -> bytes:
@@ -153,7 +155,7 @@ class EventStream:
 
     def _follow(self, event: bytes) -> bytes:
         """Read one event; returns it, or what passes in its place."""
-        one_line = event.startswith(b"data: ") and b"\n" not in event and b"\r" not in event
+        one_line = event.startswith(b"data: ") and event.find(b"\n") < 0 and event.find(b"\r") < 0
         data = event[6:] if one_line else _data_of(event)
         if not data:
             return event

@@ -1,16 +1,17 @@
 """Which headers pass: from the caller to the endpoint, and back again."""
 
 from collections.abc import Iterable
+from typing import Final
 
 Header = tuple[bytes, bytes]
 
-_TO_UPSTREAM = frozenset({
+_TO_UPSTREAM: Final = frozenset({
     b"accept", b"anthropic-beta", b"anthropic-version", b"baggage", b"content-type", b"traceparent", b"tracestate",
     b"user-agent",
 })  # fmt: skip
 """An allow-list: keys, cookies and identity stay here."""
 
-_NOT_TO_CLIENT = frozenset({
+_NOT_TO_CLIENT: Final = frozenset({
     b"connection", b"content-length", b"date", b"keep-alive", b"proxy-authenticate", b"server", b"set-cookie",
     b"te", b"trailer", b"transfer-encoding", b"upgrade", b"www-authenticate", b"x-request-id",
 })  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidRequest
@@ -27,7 +28,7 @@ class Identity:
     task: str = ""
 
 
-NOBODY = Identity()
+NOBODY: Final = Identity()
 
 
 def identity_of(named: Mapping[bytes, bytes]) -> Identity:

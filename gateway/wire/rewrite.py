@@ -6,6 +6,7 @@ and their order included, stays as the caller sent it.
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -13,16 +14,16 @@ from gateway.errors import InvalidRequest
 from gateway.wire.call import Call
 from gateway.wire.operations import Operation
 
-_KEY_MODEL = b'"model"'
+_KEY_MODEL: Final = b'"model"'
 # Loops are unrolled: an alternation per character takes seconds for the largest bodies.
 _STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
-_MODEL_FIRST = re.compile(rb'\s*\{\s*"model"\s*:\s*(' + _STRING + rb")", re.DOTALL)
+_MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*(' + _STRING + rb")", re.DOTALL)
 _KEY = re.compile(rb"\s*(?:,\s*)?(" + _STRING + rb")\s*:\s*", re.DOTALL)
 _SCALAR = re.compile(_STRING + rb"|[^\s,}]+", re.DOTALL)
 _NESTED = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
-_ESCAPED_LETTER = re.compile(rb"\\u00[5-7]")
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00[5-7]")
 """What a key of interest can be hidden behind; JSON writers escape no ASCII letters, so it hardly ever occurs."""
-_SPACE = b" \t\r\n"
+_SPACE: Final = b" \t\r\n"
 _REPLACED = ("model", "stream_options", "max_tokens", "max_output_tokens")
 
 
@@ -37,27 +38,40 @@ def upstream_body(call: Call, operation: Operation, model: str, *, answer_bound:
         InvalidRequest: ``model`` or another of these fields stands in the body twice, so what is meant is not clear.
     """
     body = call.body
+    wanted = _wanted(call, operation, answer_bound)
+    new_model = msgspec.json.encode(model) if call.model != model else None
+    if _stand_once(body, wanted):
+        if new_model is None:
+            return _append(body, wanted)
+        first = _MODEL_FIRST.match(body)
+        if first is not None:
+            start, stop = first.span(1)
+            return _append(b"".join((body[:start], new_model, body[stop:])), wanted)
+    if new_model is not None:
+        wanted["model"] = new_model
+    return _replace(body, wanted)
+
+
+def _wanted(call: Call, operation: Operation, answer_bound: int | None) -> dict[str, bytes]:
+    """What to set in the body beside the model."""
     wanted: dict[str, bytes] = {}
-    if call.model != model:
-        wanted["model"] = msgspec.json.encode(model)
     if call.stream and operation.counts_in_stream:
         options = _usage_options(call)
         if options is not None:
             wanted["stream_options"] = options
     if answer_bound is not None and operation.bound_field is not None:
         wanted[operation.bound_field] = str(answer_bound).encode()
-    # The usual shape: the name stands nowhere else, so the one there is must be the top-level one.
-    if body.count(_KEY_MODEL) != 1 or (b"\\u00" in body and _ESCAPED_LETTER.search(body)):
-        return _replace(body, wanted)
-    added = {name: value for name, value in wanted.items() if name != "model"}
-    if any(b'"%s"' % name.encode() in body for name in added):
-        return _replace(body, wanted)
-    if "model" in wanted:
-        first = _MODEL_FIRST.match(body)
-        if first is None:
-            return _replace(body, wanted)
-        body = body[: first.start(1)] + wanted["model"] + body[first.end(1) :]
-    return _append(body, added)
+    return wanted
+
+
+def _stand_once(body: bytes, wanted: dict[str, bytes]) -> bool:
+    """Whether ``model`` stands in the body once and the other names nowhere: then that one is the top-level one.
+
+    ``find`` and not ``in``, which takes three times as long for bytes.
+    """
+    if body.count(_KEY_MODEL) != 1 or (body.find(b"\\u00") >= 0 and _ESCAPED_LETTER.search(body)):
+        return False
+    return all(body.find(b'"%b"' % name.encode()) < 0 for name in wanted)
 
 
 def _usage_options(call: Call) -> bytes | None:

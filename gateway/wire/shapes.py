@@ -125,9 +125,13 @@ class Event(msgspec.Struct):
     message: msgspec.Raw = ABSENT
 
 
-class ContentEvent(msgspec.Struct):
-    """As ``Event``, of a dialect with choices."""
+class AnyObject(msgspec.Struct):
+    """An object of which nothing is read."""
 
-    choices: msgspec.Raw = ABSENT
+
+class ContentEvent(msgspec.Struct):
+    """As ``Event``, of a dialect with choices that are as they should be."""
+
+    choices: list[AnyObject] = []
     usage: ReportedUsage | None = None
     error: msgspec.Raw = ABSENT

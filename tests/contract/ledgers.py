@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.budget.ledger import Balance, Claim, Ledger, SlotClaim
-from tiers.budgets import Concern, Hold
+from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget, Owner
 
 FOREVER = 10**9

@@ -18,7 +18,7 @@ from gateway import errors, settings
 from gateway.api import Desk, Gateway
 from gateway.budget.ledger import Balance
 from gateway.errors import GatewayError
-from gateway.exchange import RequestRecord
+from gateway.record import RequestRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.wire.headers import _NOT_TO_CLIENT, _TO_UPSTREAM
 from gateway.wire.operations import OPERATIONS

@@ -17,6 +17,7 @@ from gateway.settings import Settings
 from gateway.store import Store
 from gateway.telemetry.log import Log
 from gateway.telemetry.records import RecordStore
+from gateway.telemetry.shared import SharedSeries
 from gateway.upstream.fleet import Fleet
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
@@ -61,7 +62,7 @@ class Composed:
         return [json.loads(line) for line in self.log.getvalue().splitlines()]
 
 
-def composed() -> Composed:
+def composed(shared: SharedSeries | None = None) -> Composed:
     """Two tiers, routes, a budget, and two keys of which one is for the tier ``routing`` only."""
     tiers = (token_tier("routing", aliases=("small",)), token_tier("reasoning"))
     whole = tier_map(*tiers, budgets=(budget(),), routes=(Route(name="default", tier="routing"),))
@@ -85,5 +86,6 @@ def composed() -> Composed:
         store=store,
         clock=clock,
         log=lines,
+        shared=shared,
     )
     return Composed(parts=parts, ledger=ledger, redis=redis, transport=transport, log=log, lines=lines)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator, digest
 from gateway.downstream import AsgiClient
-from gateway.exchange import Caller, RequestRecord
+from gateway.exchange import Caller
 from gateway.forward import Forwarder
 from gateway.observe import Observer
 from gateway.pipeline import Pipeline
+from gateway.record import RequestRecord
 from gateway.relay import Relay
 from gateway.route import Router
 from gateway.settle import Settler

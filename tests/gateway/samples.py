@@ -3,7 +3,8 @@
 import json
 from typing import Any
 
-from gateway.exchange import Attempt, Caller, Charge, Exchange, RequestRecord
+from gateway.exchange import Attempt, Caller, Exchange
+from gateway.record import Charge, RequestRecord
 from gateway.wire.call import Call, read_call
 from gateway.wire.operations import OPERATIONS, Operation
 from tests.tiers.samples import tier

@@ -17,7 +17,7 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import Gate, Hang
 from tests.gateway.samples import CHAT, EMBEDDINGS, budget, call, exchange, tier_map, token_tier
 from tests.stores import eventually
-from tiers.budgets import Concern, Hold
+from tiers.holds import Concern, Hold
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Queue, Tier, Timeouts
 

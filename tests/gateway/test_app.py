@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,13 +15,15 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app import Parts, SystemClock, _sweep, running, serve
+from gateway.app import Parts, _share, _sweep, running, serve
 from gateway.authenticate import digest
 from gateway.budget.ledger import Claim, Reserved
+from gateway.clock import SystemClock
 from gateway.errors import StoreUnavailable
 from gateway.settings import Settings, SettingsInvalid
 from gateway.store import Store, open_store
 from gateway.telemetry.log import Log
+from gateway.telemetry.shared import Roster, SharedSeries
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.openai_upstream import OpenAIUpstream
@@ -137,6 +138,35 @@ async def test_overdue_reservations_are_looked_for_beside_requests() -> None:
         await sweeping
 
 
+async def test_series_are_shared_again_and_again() -> None:
+    """At once and then every so often."""
+    shared: list[int] = []
+    sharing = asyncio.ensure_future(_share(lambda: shared.append(1), 0.001))
+    await eventually(lambda: len(shared) >= 3)
+    sharing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await sharing
+
+
+async def test_one_of_several_processes_shares_its_series_to_the_end(tmp_path: Path, upstream: OpenAIUpstream) -> None:
+    """The last requests, too, and under its own number."""
+    roster = Roster(tmp_path)
+    one, other = (SharedSeries(tmp_path, roster.begin(number), process=number) for number in (0, 1))
+    tiers, clock = map_of(upstream.url), SystemClock()
+    async with open_store(NOBODY, data_directory=Path()) as store:
+        async with running(
+            Settings(tiers_file=Path("tiers.yaml")), tiers, KNOWN, store=store, clock=clock,
+            log=Log(io.BytesIO(), clock), shared=one,
+        ) as parts:  # fmt: skip
+            await eventually(lambda: bool(other.others()[0].totals))
+            answer = await Running(parts, io.BytesIO()).ask("POST", "/v1/chat/completions", body=request())
+            assert answer.status_code == 503
+        [seen] = other.others()
+    [(_, ended)] = seen.totals["tiergate_requests_total"].values()
+    assert ended == 1
+    assert list(seen.gauges["tiergate_resident_memory_bytes"]) == [("0",)]
+
+
 async def test_a_gateway_without_its_store_runs_refuses_and_says_what_it_lost(upstream: OpenAIUpstream) -> None:
     """Nothing is spent; at the end the log has what could not be written."""
     log = io.BytesIO()
@@ -150,14 +180,6 @@ async def test_a_gateway_without_its_store_runs_refuses_and_says_what_it_lost(up
     events = {line["event"]: line for line in map(json.loads, log.getvalue().splitlines())}
     assert events["settlements.left"]["count"] == 1
     assert "records.lost" in events
-
-
-async def test_the_systems_clock_goes_forward() -> None:
-    """By the machine's own."""
-    clock = SystemClock()
-    first = clock.monotonic()
-    assert clock.monotonic() >= first
-    assert abs(clock.unix() - time.time()) < 60
 
 
 def settings_of(tmp_path: Path, **fields: Any) -> Settings:  # noqa: ANN401 - any of the settings

@@ -95,7 +95,10 @@ def test_the_schema_for_editors_is_json(capsys: pytest.CaptureFixture[str]) -> N
     ("arguments", "words"),
     [
         (["--help"], ["serve", "check", "schema", "examples:", "exit status:"]),
-        (["serve", "--help"], ["--tiers", "--host", "--port", "--store", "--drain-seconds", "TIERGATE_TIERS"]),
+        (
+            ["serve", "--help"],
+            ["--tiers", "--host", "--port", "--store", "--drain-seconds", "--processes", "TIERGATE_TIERS"],
+        ),
         (["check", "--help"], ["FILE"]),
         (["--version"], ["tiergate 0."]),
     ],
@@ -131,20 +134,22 @@ def test_settings_that_cannot_be_read_end_with_2(
     assert f"tiergate-gateway: {told}" in capsys.readouterr().err
 
 
-def test_a_missing_secret_ends_with_1(file: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With its name."""
-    assert main(["serve", "--tiers", str(file)]) == 1
-    assert "env:TIERGATE_TEST_KEY" in capfd.readouterr().err
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_missing_secret_ends_with_1(processes: str, file: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With its name, which is told once."""
+    assert main(["serve", "--tiers", str(file), "--processes", processes]) == 1
+    assert capfd.readouterr().err.count("env:TIERGATE_TEST_KEY") == 1
 
 
+@pytest.mark.parametrize("processes", ["1", "2"])
 def test_an_address_that_is_taken_ends_with_1(
-    file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    processes: str, file: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the address, and no traceback."""
     monkeypatch.setenv("TIERGATE_TEST_KEY", "sk-test")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert main(["serve", "--tiers", str(file), "--port", str(port)]) == 1
+        assert main(["serve", "--tiers", str(file), "--port", str(port), "--processes", processes]) == 1
     err = capfd.readouterr().err
     assert f"tiergate-gateway: cannot listen on 127.0.0.1:{port}: " in err
     assert "Traceback" not in err
@@ -160,6 +165,15 @@ def test_a_store_that_is_none_ends_with_1(
     err = capfd.readouterr().err
     assert "store is neither" in err
     assert "hunter2" not in err
+
+
+def test_the_parent_of_several_processes_does_without_the_servers_packages() -> None:
+    """It serves nothing, and is there for as long as the others."""
+    program = (
+        "import sys; import gateway.cli, gateway.processes.parent; "
+        "sys.exit(bool({'fastapi', 'starlette', 'uvicorn', 'prometheus_client'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, capture_output=True).returncode == 0
 
 
 def test_it_is_a_module_too() -> None:

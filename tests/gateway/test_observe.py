@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gateway.exchange import Charge, RequestRecord
 from gateway.observe import Observer, record_of
+from gateway.record import Charge, RequestRecord
 from gateway.wire.identity import Identity
 from tests.doubles.clock import ManualClock
 from tests.gateway.samples import attempt, call, exchange, token_tier

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from gateway.downstream import AsgiClient
+from gateway.downstream import AsgiClient, Client
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 from gateway.exchange import Attempt, Exchange
 from gateway.relay import BODY_END_SECONDS, Ending, Relay
 from gateway.upstream.flight import BegunAnswer
 from gateway.wire.events import EventStream
+from gateway.wire.headers import Header
 from gateway.wire.operations import Dialect
 from tests.doubles.client import FakeClient
 from tests.doubles.clock import ManualClock
@@ -30,7 +31,7 @@ class Relayed:
         self.exchange: Exchange = exchange(**fields)
         self.attempt: Attempt = attempt(reason="route:default")
         self.client = FakeClient(b"")
-        self.downstream = AsgiClient(self.client.receive, self.client.send)
+        self.downstream: Client = AsgiClient(self.client.receive, self.client.send)
         self.downstream.headers.append((b"x-request-id", b"req_1"))
         self.response = FakeResponse()
 
@@ -164,11 +165,19 @@ async def test_trouble_after_the_end_marker_is_none_of_the_clients(trouble: Step
     assert not relayed.response.ended
 
 
-class PushedClient(AsgiClient):
-    """A client whose side can send at once; it lags after every piece where ``lags``."""
+class PushedClient:
+    """A client whose side can send at once, before an ASGI server; it lags after every piece where ``lags``.
+
+    It fulfils ``Client`` and does not inherit: no class can inherit from a compiled one.
+    """
 
     def __init__(self, client: FakeClient, *, lags: bool) -> None:
-        super().__init__(client.receive, client.send)
+        asgi = AsgiClient(client.receive, client.send)
+        self.body, self.present = asgi.body, asgi.present
+        self.start_stream, self.send_piece, self.end_stream = asgi.start_stream, asgi.send_piece, asgi.end_stream
+        self.send_whole = asgi.send_whole
+        self.headers: list[Header] = asgi.headers
+        self.responded = self.streaming = False
         self.pushed: list[bytes] = []
         self.drained = 0
         self.lags = lags

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import ENVIRONMENT, Settings, SettingsInvalid, read_secrets, read_settings
-from tiers.tiermap import SecretReference
+from gateway.settings import ENVIRONMENT, Settings, SettingsInvalid, read_secrets, read_settings, secret_references
+from tests.gateway.samples import tier_map, token_tier
+from tiers.tiermap import Endpoint, Key, SecretReference
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +26,7 @@ def test_a_tier_map_is_all_that_must_be_given() -> None:
         state_directory=Path(".tiergate"),
         body_bytes_max=10 * 1024 * 1024,
         drain_seconds=30.0,
+        processes=1,
     )
 
 
@@ -38,6 +40,7 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "TIERGATE_STATE_DIRECTORY": "/var/lib/tiergate",
         "TIERGATE_BODY_BYTES_MAX": "1000",
         "TIERGATE_DRAIN_SECONDS": "2.5",
+        "TIERGATE_PROCESSES": "4",
     }.items():
         monkeypatch.setenv(variable, value)
     assert read_settings({}) == Settings(
@@ -48,8 +51,17 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         state_directory=Path("/var/lib/tiergate"),
         body_bytes_max=1000,
         drain_seconds=2.5,
+        processes=4,
     )
     assert set(ENVIRONMENT.values()) == set(Settings.__dataclass_fields__)
+
+
+def test_a_number_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
+    """Both are allowed themselves."""
+    with pytest.raises(SettingsInvalid, match="'0' is not a whole number from 1 to 256"):
+        read_settings({"tiers_file": "a.yaml", "processes": "0"})
+    for value in (1, 256):
+        assert read_settings({"tiers_file": "a.yaml", "processes": str(value)}).processes == value
 
 
 def test_arguments_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,6 +87,9 @@ def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
         ("port", "", "--port"),
         ("body_bytes_max", "10MB", "--body-bytes-max"),
         ("body_bytes_max", str(2**31 + 1), "--body-bytes-max"),
+        ("processes", "0", "--processes"),
+        ("processes", "257", "--processes"),
+        ("processes", "all", "--processes"),
         ("drain_seconds", "soon", "--drain-seconds"),
         ("drain_seconds", "-1", "--drain-seconds"),
         ("drain_seconds", "nan", "--drain-seconds"),
@@ -100,6 +115,19 @@ def test_a_password_in_the_stores_url_does_not_show() -> None:
 
 def env(name: str) -> SecretReference:
     return SecretReference("env", name)
+
+
+def test_every_secret_of_a_tier_map_is_named() -> None:
+    """Keys that are stored hashed and endpoints that want none have none."""
+    endpoints = (
+        Endpoint(name="a/0", url="http://a.test/v1", api_key=env("UPSTREAM")),
+        Endpoint(name="a/1", url="http://a.test/v1"),
+    )
+    keys = (Key(name="demo", secret=env("CALLER")), Key(name="hashed", hash="sha256:0"))
+    assert list(secret_references(tier_map(token_tier(endpoints=endpoints), keys=keys))) == [
+        env("CALLER"),
+        env("UPSTREAM"),
+    ]
 
 
 def test_secrets_are_read_from_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.status import CHECK_SECONDS
+from gateway.telemetry.shared import Roster, SharedSeries
 from tests.doubles.transport import FakeResponse, Gate, Hang
 from tests.gateway.composed import STORE_HOST, Composed, composed
 from tests.gateway.samples import request
@@ -93,6 +95,43 @@ async def test_settlements_that_wait_for_the_store_are_shown(subject: Composed) 
         assert (await client.post("/v1/chat/completions", content=request())).status_code == 200
     await eventually(lambda: subject.parts.settler.unsettled == 1)
     assert "tiergate_settlements_waiting 1.0" in (await subject.get("/metrics")).text
+
+
+async def test_a_scrape_shows_the_tasks_and_the_memory_of_the_process(subject: Composed) -> None:
+    """A leak of either is seen."""
+    text = (await subject.get("/metrics")).text
+    assert "tiergate_event_loop_tasks " in text
+    assert 'tiergate_resident_memory_bytes{process="0"}' in text
+
+
+async def test_a_scrape_is_of_all_processes_and_no_other_shows_less_later(tmp_path: Path) -> None:
+    """What one has shown it has written down before, so that it counts in whatever the others show."""
+    roster = Roster(tmp_path)
+    names = [roster.begin(process) for process in (0, 1)]
+    one, other = (composed(SharedSeries(tmp_path, name, process=process)) for process, name in enumerate(names))
+    for _ in range(3):
+        assert (await one.get("/v1/nothing")).status_code == 404
+        async with one.client("sk-unknown") as client:
+            await client.post("/v1/chat/completions", content=request())
+    counted = 'tiergate_refusals_total{code="invalid_api_key",tier=""} 3.0'
+    assert counted not in (await other.get("/metrics")).text
+    assert counted in (await one.get("/metrics")).text
+    assert counted in (await other.get("/metrics")).text
+    roster.end(names[0])
+    text = (await other.get("/metrics")).text
+    assert counted in text
+    assert 'tiergate_resident_memory_bytes{process="1"}' in text
+    assert 'tiergate_resident_memory_bytes{process="0"}' not in text
+
+
+async def test_a_process_shares_its_series_where_there_are_others(tmp_path: Path, subject: Composed) -> None:
+    """And has nobody to tell where it is alone."""
+    roster = Roster(tmp_path)
+    one = composed(SharedSeries(tmp_path, roster.begin(0), process=0))
+    one.parts.share()
+    subject.parts.share()
+    [snapshot] = SharedSeries(tmp_path, "another", process=1).others()
+    assert snapshot.gauges["tiergate_settlements_waiting"] == {(): [0]}
 
 
 async def test_a_secret_never_shows(subject: Composed) -> None:

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from gateway.errors import StoreUnavailable
-from gateway.exchange import Charge, RequestRecord
+from gateway.record import Charge, RequestRecord
 from gateway.store import open_store
 from gateway.store.multiplexed import Multiplexed
 from gateway.telemetry.records import BATCH_MAX, PAGE_RECORDS, RecordStore

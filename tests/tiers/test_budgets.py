@@ -1,6 +1,7 @@
 import pytest
 
-from tiers.budgets import Concern, Hold, amount, concerns, holds
+from tiers.budgets import amount, concerns, holds
+from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget, Owner
 from tiers.usage import Usage
 

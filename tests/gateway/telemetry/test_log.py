@@ -2,14 +2,18 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from gateway.exchange import RequestRecord
-from gateway.telemetry.log import GATHER_SECONDS, LINES_MAX, Log
+from gateway.record import RequestRecord
+from gateway.telemetry.log import GATHER_SECONDS, LINES_MAX, Log, pieces
 from tests.doubles.clock import ManualClock
 from tests.gateway.samples import record
 from tests.stores import eventually
@@ -25,6 +29,19 @@ class CountingStream(io.BytesIO):
     def write(self, data: Any) -> int:  # noqa: ANN401 - whatever the stream takes
         """Counts."""
         self.writes += 1
+        return super().write(data)
+
+
+class PipeLike(io.BytesIO):
+    """Keeps each write by itself, as other writers of a pipe see it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[bytes] = []
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - whatever the stream takes
+        """Keeps it."""
+        self.pieces.append(bytes(data))
         return super().write(data)
 
 
@@ -191,3 +208,60 @@ async def test_lines_for_a_broken_stream_do_not_pile_up() -> None:
     for _ in range(LINES_MAX):
         tell(log, record())
     assert log._lines == []
+
+
+def test_pieces_end_with_lines_and_hold_as_many_as_they_may() -> None:
+    """In their order; nothing is lost, and a line that is too long is alone."""
+    lines_of = [b"a" * 9 + b"\n", b"b" * 9 + b"\n", b"c" * 4 + b"\n", b"d" * 99 + b"\n", b"e\n", b"f" * 24 + b"\n"]
+    found = [b"".join(piece) for piece in pieces(lines_of, 25)]
+    assert found == [b"".join(lines_of[:3]), lines_of[3], lines_of[4], lines_of[5]]
+    assert list(pieces([], 25)) == []
+
+
+async def test_where_others_write_too_no_write_is_longer_than_a_pipe_takes_as_a_whole() -> None:
+    """Each ends with a line, so none gets into the middle of another process's."""
+    stream = PipeLike()
+    log = Log(stream, ManualClock(), piece_bytes_max=4096)
+    for status in range(100):
+        tell(log, record(status=status))
+    log.flush()
+    assert len(stream.pieces) > 5
+    assert max(map(len, stream.pieces)) <= 4096
+    assert all(piece.endswith(b"\n") for piece in stream.pieces)
+    assert [json.loads(line)["status"] for line in stream.getvalue().splitlines()] == [*range(100)]
+
+
+WRITER = """
+import asyncio, sys
+import msgspec
+from gateway.telemetry.log import Log
+from tests.doubles.clock import ManualClock
+from tests.gateway.samples import record
+
+async def main():
+    log = Log(sys.stderr.buffer, ManualClock(), piece_bytes_max=4096)
+    ended = record(run=sys.argv[1])
+    for _ in range(40):
+        for _ in range(100):
+            log.request(ended, msgspec.json.encode(ended))
+        log.flush()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.integration
+def test_lines_of_two_processes_do_not_mix_in_one_pipe() -> None:
+    """However fast both write, and however slowly somebody reads."""
+    root = Path(__file__).parents[3]
+    reading, writing = os.pipe()
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, name], stderr=writing, cwd=root) for name in ("one", "two")
+    ]
+    os.close(writing)
+    # In pieces that are smaller than a batch of lines, so that a writer has to wait in the middle of a long write.
+    read = b"".join(iter(lambda: os.read(reading, 4096), b""))
+    os.close(reading)
+    assert [writer.wait(20) for writer in writers] == [0, 0]
+    runs = [json.loads(line)["run"] for line in read.splitlines()]
+    assert (runs.count("one"), runs.count("two")) == (4000, 4000)

@@ -1,13 +1,15 @@
 """Prometheus series, from records and from what is held at a scrape."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.budget.ledger import Balance
-from gateway.exchange import Charge
+from gateway.record import Charge
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.snapshot import Snapshot
 from tests.gateway.samples import budget, record, tier_map, token_tier
 
 MAP = tier_map(
@@ -15,14 +17,15 @@ MAP = tier_map(
     token_tier("reasoning", slots=5),
     budgets=(budget(5_000_000), budget(1000, name="tokens", unit="tokens")),
 )
+CHAT = "gen_ai_operation_name=chat"
 CALL = {"tier": "routing", "gen_ai_operation_name": "chat"}
 
 
 class Meters:
     """Metrics that have seen some requests."""
 
-    def __init__(self, *requests: dict[str, Any]) -> None:
-        self.metrics = Metrics(MAP, version="1.2.3")
+    def __init__(self, *requests: dict[str, Any], process: int = 0) -> None:
+        self.metrics = Metrics(MAP, version="1.2.3", process=process)
         for fields in requests:
             self.metrics.observe(record(**fields))
 
@@ -30,13 +33,19 @@ class Meters:
         """A series' value, ``None`` where there is no such series."""
         return self.metrics.registry.get_sample_value(name, labels)
 
-    def render(self, balances: list[Balance] | None = None) -> str:
+    def measure(self, *, tasks: int = 5, resident_bytes: int | None = 1000) -> None:
+        """What is so at this moment."""
+        self.metrics.measure(
+            queue_lengths={"routing": 7, "reasoning": 0}, unsettled=4, tasks=tasks, resident_bytes=resident_bytes
+        )
+
+    def render(self, balances: list[Balance] | None = None, others: Sequence[Snapshot] = ()) -> str:
         """A scrape."""
+        self.measure()
         return self.metrics.render(
             balances=balances,
             slots_held={} if balances is None else {"routing": 2, "reasoning": 0},
-            queue_lengths={"routing": 7, "reasoning": 0},
-            unsettled=4,
+            others=others,
         ).decode()
 
 
@@ -132,6 +141,8 @@ def test_a_scrape_shows_what_is_waiting_and_held() -> None:
     )
     assert meters.value("tiergate_store_up") == 1
     assert meters.value("tiergate_settlements_waiting") == 4
+    assert meters.value("tiergate_event_loop_tasks") == 5
+    assert meters.value("tiergate_resident_memory_bytes", process="0") == 1000
     assert meters.value("tiergate_queue_length", tier="routing") == 7
     assert meters.value("tiergate_slots", tier="routing") == 3
     assert meters.value("tiergate_slots_held", tier="routing") == 2
@@ -141,6 +152,48 @@ def test_a_scrape_shows_what_is_waiting_and_held() -> None:
     assert meters.value("tiergate_budget_held", budget="money", unit="USD") == 0.5
     assert meters.value("tiergate_budget_settled", budget="t", unit="tokens") == 70
     assert meters.value("tiergate_build_info", version="1.2.3") == 1
+
+
+def test_memory_that_nobody_knows_is_not_shown() -> None:
+    """Not as 0."""
+    meters = Meters()
+    meters.measure(resident_bytes=None)
+    assert meters.value("tiergate_resident_memory_bytes", process="0") is None
+
+
+def shown(text: str) -> dict[tuple[str, str], float]:
+    """Name and labels → value."""
+    return {
+        (sample.name, ",".join(f"{key}={value}" for key, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if not sample.name.endswith("_created")
+    }
+
+
+def test_a_scrape_shows_all_processes_as_one_gateway() -> None:
+    """As if one process had seen all requests; what every process knows alike is not added up."""
+    fast, refused = {"duration_seconds": 0.5}, {"outcome": "timeout", "error": "upstream_timeout"}
+    one, other, alone = Meters({}, fast), Meters({}, refused, process=1), Meters({}, fast, {}, refused)
+    other.measure(tasks=30)
+    balances = [balance("a", 1_000_000, 500_000)]
+    whole, expected = shown(one.render(balances, [other.metrics.snapshot()])), shown(alone.render(balances))
+    doubled = {
+        ("tiergate_queue_length", "tier=routing"): 14,
+        ("tiergate_queue_length", "tier=reasoning"): 0,
+        ("tiergate_settlements_waiting", ""): 8,
+        ("tiergate_event_loop_tasks", ""): 35,
+        ("tiergate_resident_memory_bytes", "process=1"): 1000,
+    }
+    assert whole == expected | doubled
+    assert shown(one.render(balances)) == shown(Meters({}, fast).render(balances)), "nothing was added for good"
+
+
+def test_what_only_another_process_has_seen_is_shown_too() -> None:
+    """This one has just been started."""
+    text = Meters().render([], [Meters({}).metrics.snapshot().ended()])
+    assert shown(text)["gen_ai_server_request_duration_seconds_bucket", f"error_type=,{CHAT},le=+Inf,tier=routing"] == 1
+    assert shown(text)["tiergate_event_loop_tasks", ""] == 5
 
 
 def test_balances_are_of_the_moment() -> None:

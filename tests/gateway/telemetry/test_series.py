@@ -99,3 +99,43 @@ def test_two_families_cannot_have_one_name(family: Family) -> None:
     registry.register(family)
     with pytest.raises(DuplicateTimeseries):
         registry.register(family)
+
+
+def test_a_state_shows_what_its_family_shows() -> None:
+    """Counters and histograms with their births, gauges with their values; of a family without series nothing."""
+    counter = CounterFamily("n_total", "N.", ("tier",))
+    counter.series(("a",), 5.0).value += 2.5
+    histogram = HistogramFamily("wait_seconds", "Waits.", ("tier",), (1, 2))
+    for amount in (0.5, 1.5, 1.5, 9):
+        histogram.series(("a",), 7.0).observe(amount)
+    gauge = GaugeFamily("slots", "Slots.", ("tier",), adds_up=True)
+    gauge.set(("a",), 3)
+    assert counter.state() == {("a",): [5.0, 2.5]}
+    assert histogram.state() == {("a",): [7.0, 12.5, 1, 2, 1]}
+    assert gauge.state() == {("a",): [3]}
+    families: tuple[Family, ...] = (counter, histogram, gauge)
+    for family in families:
+        again = family.showing(family.state())
+        assert shown(again) == shown(family)
+        assert (again.kind, again.labels) == (family.kind, family.labels)
+        assert len(shown(family.showing({}))) == 2
+    assert gauge.showing({}).adds_up
+
+
+def test_a_state_does_not_follow_its_family() -> None:
+    """It is of its moment."""
+    counter = CounterFamily("n_total", "N.", ())
+    counter.series((), 5.0).value = 1
+    histogram = HistogramFamily("n", "N.", (), (1,))
+    histogram.series((), 5.0).observe(1)
+    before, spread = counter.state(), histogram.state()
+    counter.series((), 5.0).value = 2
+    histogram.series((), 5.0).observe(1)
+    assert (before, spread) == ({(): [5.0, 1]}, {(): [5.0, 1.0, 1, 0]})
+
+
+def test_a_histogram_that_counted_nothing_has_no_state() -> None:
+    """It is made for what may come, and there may be many."""
+    family = HistogramFamily("n", "N.", (), (1,))
+    family.series((), 5.0)
+    assert family.state() == {}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import InvalidRequest
-from gateway.wire.call import Call, read_call
+from gateway.wire.call import read_call
 from gateway.wire.operations import Operation
 from tests.gateway.wire.samples import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, call
 
@@ -14,26 +14,16 @@ from tests.gateway.wire.samples import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES,
 def test_the_least_request_has_plain_answers_to_every_question() -> None:
     """A model is all that must be there; the bytes stay as they came."""
     body = b' {"model" : "auto"}\n'
-    assert call(body) == Call(
-        body=body,
-        model="auto",
-        stream=False,
-        stream_options=None,
-        wants_usage=False,
-        max_output=None,
-        choices=1,
-        tools=False,
-        response_format="text",
-        media=False,
-    )
+    found = call(body)
+    assert (found.body, found.model) == (body, "auto")
+    assert (found.stream, found.stream_options, found.wants_usage) == (False, None, False)
+    assert (found.max_output, found.choices) == (None, 1)
+    assert (found.tools, found.response_format, found.media) == (False, "text", False)
 
 
 def test_nulls_count_as_absent() -> None:
     """Clients write null for what they did not set."""
     names = ("stream", "stream_options", "max_tokens", "n", "best_of", "tools", "response_format", "text", "prompt")
-    assert call({"model": "m", **dict.fromkeys(names)}) == call(
-        json.dumps({"model": "m", **dict.fromkeys(names)}).encode()
-    )
     found = call({"model": "m", **dict.fromkeys(names)})
     assert (found.stream, found.stream_options, found.max_output, found.choices) == (False, None, None, 1)
     assert (found.tools, found.response_format) == (False, "text")

@@ -73,11 +73,16 @@ class Presence:
         task, self._task = self._task, None
         if self.deadlines is not None:
             self.deadlines.forget(self)
-        cause = self._cause
-        if cause is None or task is None:
-            return
-        if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-            raise cause from error
+        # What is raised here holds, by its traceback, all that the request held: nothing may lead back to it, since
+        # the cycle collector is spared.
+        cause, self._cause = self._cause, None
+        try:
+            if cause is None or task is None:
+                return
+            if task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+                raise cause from error
+        finally:
+            del cause, error, traceback
 
 
 class Deadlines:

@@ -110,25 +110,27 @@ class Pipeline:
 
         The first candidate's ``total`` bounds them all, and none takes longer than its own, for which it has reserved.
         """
-        failure: GatewayError | None = None
+        # Taken out when it is raised: an error holds the frames that it came through, and they would hold it.
+        first: list[GatewayError] = []
         latest = exchange.received_at + exchange.candidates[0].tier.timeouts.total
         for candidate in exchange.candidates:
             seconds = candidate.tier.timeouts.total
-            if failure is not None:
+            if first:
                 seconds = min(seconds, latest - self._clock.monotonic())
             self._deadlines.set(presence, seconds, partial(_too_late, candidate.tier))
             try:
-                return await self._try(exchange, _because(candidate, failure), call, head, client)
+                return await self._try(exchange, _because(candidate, first), call, head, client)
             except (TierSaturated, UpstreamFailed) as error:
                 if exchange.responded:
                     raise
-                failure = failure or error
+                if not first:
+                    first.append(error)
             except BudgetExhausted as error:
                 # A spent budget is the answer, unless it is a fallback's: then the first failure is.
-                failure = failure or error
-                if failure is error:
+                if not first:
+                    first.append(error)
                     break
-        raise failure if failure is not None else ModelNotFound("No tier may serve this request.", param="model")
+        raise first.pop() if first else ModelNotFound("No tier may serve this request.", param="model")
 
     async def _try(
         self, exchange: Exchange, candidate: Candidate, call: Call, head: RequestHead, client: Client
@@ -164,6 +166,6 @@ def _too_late(tier: Tier) -> UpstreamTimeout:
     )
 
 
-def _because(candidate: Candidate, failure: GatewayError | None) -> Candidate:
+def _because(candidate: Candidate, first: list[GatewayError]) -> Candidate:
     """The candidate with its reason made exact: a tier that was saturated did not fail."""
-    return replace(candidate, reason="spill-over") if isinstance(failure, TierSaturated) else candidate
+    return replace(candidate, reason="spill-over") if first and isinstance(first[0], TierSaturated) else candidate

@@ -4,6 +4,8 @@ Whatever happens: the reservation is resolved once, the slot is free, the endpoi
 """
 
 import asyncio
+import gc
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -280,3 +282,44 @@ async def test_one_that_gives_up_in_the_queue_lets_the_next_one_go_first(end: En
         await asyncio.wait([first, giving_up, staying])
     assert patient.status == 200
     await subject.assert_clean()
+
+
+async def one_fails(subject: Rig, how: str) -> None:
+    """A request that ends badly, as ``how`` says."""
+    hang = Hang()
+    match how:
+        case "left":
+            subject.transport.then(FakeResponse(ROLE, hang, headers=EVENTS))
+        case _:
+            subject.transport.then(FakeResponse(b"no", status=500))
+    client = FakeClient(request(stream=True))
+    task = subject.start(client)
+    if how == "left":
+        await hang.reached.wait()
+        client.leave()
+    await task
+    subject.tasks.clear()
+    subject.records.clear()
+    subject.transport.answered.clear()
+    subject.transport.requests.clear()
+
+
+def parts_of_requests() -> Counter[str]:
+    """How many objects of each kind there are of which every request has its own."""
+    kinds = {"AsgiClient", "Attempt", "Call", "Claim", "Exchange", "Flight"}
+    return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in kinds)
+
+
+@pytest.mark.parametrize("how", ["left", "refused"])
+async def test_a_request_that_ends_badly_leaves_nothing_that_only_the_cycle_collector_frees(how: str) -> None:
+    """It is spared, so what it would have to free would gather."""
+    subject = rig()
+    await one_fails(subject, how)  # the first makes what is kept for all
+    gc.collect()
+    gc.disable()
+    try:
+        before = parts_of_requests()
+        await one_fails(subject, how)
+        assert parts_of_requests() == before
+    finally:
+        gc.enable()

@@ -1,0 +1,34 @@
+"""Where and what was measured."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bench.stage import ROOT
+
+_ASK = (
+    "import json, sys, gateway.pipeline as p; from importlib.metadata import version; "
+    "print(json.dumps({'python': '.'.join(map(str, sys.version_info[:3])), 'tiergate': version('tiergate'),"
+    " 'compiled': not p.__file__.endswith('.py')}))"
+)
+
+
+def machine(gateway: Path) -> dict[str, Any]:
+    """Cores, kernel, the gateway's Python and version, whether its hot path is compiled, and the source's commit.
+
+    Raises:
+        RuntimeError: The gateway's environment cannot be asked.
+    """
+    asked = subprocess.run(
+        [gateway.parent / "python", "-P", "-c", _ASK], capture_output=True, text=True, check=False, cwd="/"
+    )
+    if asked.returncode:
+        raise RuntimeError(f"{gateway} belongs to no environment with a gateway: {asked.stderr[-300:]}")
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    told: dict[str, Any] = json.loads(asked.stdout)
+    return {"cores": os.cpu_count(), "kernel": platform.release(), "commit": commit.stdout.strip(), **told}

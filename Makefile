@@ -1,5 +1,6 @@
 # `make run` starts everything on this machine and runs the example Flow; `make test` runs all tests.
-# Each sets up what it needs by itself: two environments, since CrewAI holds back what the gateway wants new.
+# Each sets up what it needs by itself: two environments, since CrewAI holds back what the gateway wants new, and a
+# third in which the gateway's hot path is compiled, as it is where it serves.
 
 SHELL := bash
 .SHELLFLAGS := -eo pipefail -c
@@ -7,35 +8,50 @@ SHELL := bash
 PYTHON ?= python3
 MAIN := .venv
 FLOWS := .venv-orchestrator
+COMPILED := .venv-compiled
+# Whose gateway `make run` starts; GATEWAY=.venv for the interpreted one.
+GATEWAY ?= $(COMPILED)
 PIP := $(PYTHON) -m pip --disable-pip-version-check
 
 NEWS := sed -u '/^Requirement already satisfied/d'
 
-SOURCES := gateway tiers deploy tests
+SOURCES := gateway tiers deploy tests bench hatch_build.py
 FLOW_SOURCES := orchestrator tests/orchestrator tests/acceptance/crewai
 # What needs CrewAI is checked and tested in its own environment.
 FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
+# What runs a second time, against the compiled modules.
+COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance
 
-.PHONY: help setup run test check wheel lock clean
+.PHONY: help setup compiled run test test-compiled guard check wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 setup: $(MAIN)/.ready $(FLOWS)/.ready ## Set up both environments
 
-run: setup ## Start everything here and run the example Flow (ONCE=1: stop after its report)
-	$(MAIN)/bin/tiergate-deploy local --tiers examples/tiers/local.yaml \
+compiled: $(COMPILED)/.ready ## Set up .venv-compiled: as .venv, with the gateway's hot path compiled
+
+run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (ONCE=1: stop after its report)
+	$(GATEWAY)/bin/tiergate-deploy local --tiers examples/tiers/local.yaml \
 	  --flow examples/support_triage/flow.py:SupportTriageFlow \
 	  --orchestrator $(FLOWS)/bin/tiergate-orchestrator $(if $(ONCE),--once)
 
-test: setup ## Run all tests, with coverage
+test: setup test-compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
 	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
 	TIERGATE_GATEWAY_PYTHON=$(MAIN)/bin/python $(FLOWS)/bin/coverage run -m pytest $(FLOW_TESTS) $(ARGS)
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95
+
+# Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
+test-compiled: setup compiled ## Only the latter
+	TIERGATE_TESTED=compiled PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= \
+	  $(COMPILED_TESTS) $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
+
+guard: setup compiled ## Count the instructions of a request (needs valgrind; ARGS=--renew: set the bounds anew)
+	$(MAIN)/bin/python -m tests.guard --python $(COMPILED)/bin/python $(ARGS)
 
 check: setup wheel ## Check style, types, layers, and that the wheel works by itself
 	$(MAIN)/bin/ruff format --check .
@@ -45,25 +61,31 @@ check: setup wheel ## Check style, types, layers, and that the wheel works by it
 	$(MAIN)/bin/lint-imports --no-logo
 	$(MAIN)/bin/pytest -q tests/docs tests/tiers/test_schema.py
 
-wheel: setup ## Build the wheel and try the gateway's commands in an environment of its own
+wheel: setup compiled ## Try the wheel, pure and compiled, in an environment of its own
 	rm -rf dist/wheel
 	$(MAIN)/bin/hatchling build -t wheel -d dist/wheel
-	$(PYTHON) -m venv --without-pip --clear dist/wheel/venv
+	$(MAIN)/bin/python -m venv --without-pip --clear dist/wheel/venv
 	$(PIP) --python dist/wheel/venv/bin/python install -q --require-hashes -r locks/gateway.txt
-	$(PIP) --python dist/wheel/venv/bin/python install -q --no-deps dist/wheel/*.whl
-	cd dist/wheel && venv/bin/python -P -m gateway --version && venv/bin/tiergate-gateway check ../../examples/tiers/local.yaml
+	$(call try_wheel,dist/wheel,interpreted)
+	$(call try_wheel,dist/compiled,compiled)
 	! dist/wheel/venv/bin/python -P -c 'import crewai' 2>/dev/null
+
+define try_wheel
+	$(PIP) --python dist/wheel/venv/bin/python install -q --no-deps --force-reinstall $(1)/*.whl
+	cd dist/wheel && venv/bin/python -P -c 'from gateway.build import build; print(build()); exit(build() != "$(2)")'
+	cd dist/wheel && venv/bin/python -P -m gateway --version && venv/bin/tiergate-gateway check ../../examples/tiers/local.yaml
+endef
 
 lock: ## Renew the lock files (needs uv on the path)
 	uv pip compile $(LOCK) --extra gateway -o locks/gateway.txt
-	uv pip compile $(LOCK) --extra gateway --extra deploy --group check --group acceptance -c locks/gateway.txt -o locks/development.txt
+	uv pip compile $(LOCK) --extra gateway --extra deploy --group check --group acceptance --group compile -c locks/gateway.txt -o locks/development.txt
 	uv pip compile $(LOCK) --extra orchestrator -o locks/orchestrator.txt
 	uv pip compile $(LOCK) --extra orchestrator --group check -c locks/orchestrator.txt -o locks/orchestrator-development.txt
 	uv pip compile $(LOCK:pyproject.toml=) --no-deps locks/engines.in -o locks/engines.txt
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 clean: ## Remove the environments and everything that was made
-	rm -rf $(MAIN) $(FLOWS) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(MAIN) $(FLOWS) $(COMPILED) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -80,4 +102,19 @@ $(FLOWS)/.ready: locks/orchestrator-development.txt pyproject.toml
 	$(PYTHON) -m venv --without-pip $(FLOWS)
 	$(PIP) --python $(FLOWS)/bin/python install --require-hashes -r locks/orchestrator-development.txt | $(NEWS)
 	$(PIP) --python $(FLOWS)/bin/python install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The packages come from $(MAIN), so that only the wheel is installed twice; this folder stands last, for the tests.
+$(COMPILED)/.ready: $(MAIN)/.ready dist/compiled/.built
+	$(MAIN)/bin/python -m venv --without-pip --clear $(COMPILED)
+	$(PIP) --python $(COMPILED)/bin/python install -q --no-deps dist/compiled/*.whl
+	@$(MAIN)/bin/python -c '$(PURELIB); print(path); print("$(CURDIR)")' \
+	  > "$$($(COMPILED)/bin/python -c '$(PURELIB); print(path)')/neighbours.pth"
+	@touch $@
+PURELIB := import sysconfig; path = sysconfig.get_path("purelib")
+
+dist/compiled/.built: $(MAIN)/.ready hatch_build.py $(shell find gateway tiers deploy orchestrator -type f -not -name '*.pyc')
+	@echo "==> Compiling the gateway's hot path (one to two minutes)"
+	rm -rf dist/compiled
+	HATCH_BUILD_HOOK_ENABLE_CUSTOM=1 $(MAIN)/bin/hatchling build -t wheel -d dist/compiled
 	@touch $@

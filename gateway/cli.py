@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gateway.build import build
 from gateway.settings import BODY_BYTES_MAX, HOST, PORT, Settings, SettingsInvalid, read_settings
 from tiers.load import load
 from tiers.problems import TierMapInvalid
@@ -44,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         "tiergate-gateway", description=_DESCRIPTION, epilog=_EXAMPLES, formatter_class=form
     )
-    parser.add_argument("--version", action="version", version=f"tiergate {version('tiergate')}")
+    parser.add_argument("--version", action="version", version=f"tiergate {version('tiergate')} ({build()})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser(

@@ -16,7 +16,7 @@ a tier is saturated. After its first byte there is only the rest of the same ans
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 
@@ -76,22 +76,34 @@ class Pipeline:
         """Serve one request from its first byte to its record."""
         exchange = self._begin(head)
         client.headers.append((b"x-request-id", exchange.request_id.encode()))
+        fault: Exception | None = None
         try:
-            await self._serve(exchange, head, client)
-            exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
-        except GatewayError as error:
-            exchange.status = error.status
-            exchange.outcome, exchange.error = error.outcome, error.code
-            await send_error(client, error)
-        except asyncio.CancelledError:
-            exchange.outcome, exchange.error = "disconnected", "cancelled"
-            raise
-        except Exception:
-            exchange.status, exchange.outcome, exchange.error = 500, "upstream_error", GatewayError.code
-            await send_error(client, GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
-            raise
+            try:
+                await self._serve(exchange, head, client)
+                exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
+            except GatewayError as error:
+                exchange.status = error.status
+                exchange.outcome, exchange.error = error.outcome, error.code
+                fault = error
+            except asyncio.CancelledError:
+                exchange.outcome, exchange.error = "disconnected", "cancelled"
+                raise
+            except Exception as error:  # noqa: BLE001 - raised below, once the client knows
+                exchange.status, exchange.outcome, exchange.error = 500, "upstream_error", GatewayError.code
+                fault = error
+            if fault is not None:
+                await self._tell(exchange, client, fault)
         finally:
+            fault = None  # its traceback holds this frame
             self._observe(exchange)
+
+    async def _tell(self, exchange: Exchange, client: Client, fault: Exception) -> None:
+        """Tell the client; what is the gateway's own fault is then raised."""
+        if isinstance(fault, GatewayError):
+            await send_error(client, fault)
+            return
+        await send_error(client, GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
+        raise fault
 
     async def _serve(self, exchange: Exchange, head: RequestHead, client: Client) -> None:
         exchange.caller = self._authenticate.of(head)
@@ -138,18 +150,23 @@ class Pipeline:
         """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed."""
         attempt, claim = await self._admit(exchange, candidate)
         flight = self._forward.depart(attempt)
+        fault: BaseException | None = None
+        ending: Ending | None = None
         try:
             answer = await self._forward(exchange, attempt, flight, call, head)
-            return await self._relay(exchange, attempt, answer, client)
-        except GatewayError as error:
-            attempt.error = error.code
-            raise
+            ending = await self._relay(exchange, attempt, answer, client)
+        except BaseException as error:  # noqa: BLE001 - raised below, once the attempt is settled
+            attempt.error = error.code if isinstance(error, GatewayError) else ""
+            fault = error
+        fault = await _after(fault, flight.land())
+        fault = await _after(fault, self._settle(exchange, attempt, claim, flight.gpu_seconds))
+        self._admit.freed(attempt.tier)
+        try:
+            if fault is not None or ending is None:
+                raise fault or RuntimeError("An attempt ended without an answer and without an error.")
         finally:
-            try:
-                await flight.land()
-            finally:
-                await self._settle(exchange, attempt, claim, flight.gpu_seconds)
-            self._admit.freed(attempt.tier)
+            fault = None  # its traceback holds this frame
+        return ending
 
     def _begin(self, head: RequestHead) -> Exchange:
         return Exchange(
@@ -158,6 +175,18 @@ class Pipeline:
             received_unix=self._clock.unix(),
             operation=head.operation,
         )
+
+
+async def _after(fault: BaseException | None, step: Awaitable[None]) -> BaseException | None:
+    """What there is to raise after ``step``, which is taken in any case: its own error, or the ``fault`` before it.
+
+    No ``finally`` waits for it: compiled, a coroutine may not wait while it handles an exception (decision 0015).
+    """
+    try:
+        await step
+    except BaseException as error:  # noqa: BLE001 - the caller raises it
+        return error
+    return fault
 
 
 def _too_late(tier: Tier) -> UpstreamTimeout:

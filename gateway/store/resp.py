@@ -80,10 +80,13 @@ def unavailable(error: Exception, *, keeps: str) -> StoreUnavailable:
     """
     answered = isinstance(error, ResponseError)
     what = "refused a command" if answered else "cannot be reached or does not answer"
-    return StoreUnavailable(
+    told = StoreUnavailable(
         f"The store that keeps {keeps} {what} ({type(error).__name__}: {error}).",
         retry_after_seconds=5.0 if answered else 1.0,
     )
+    # Not by "raise … from" alone: compiled, that keeps the cause only inside an except block.
+    told.__cause__ = error
+    return told
 
 
 Reply = Any

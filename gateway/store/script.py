@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Awaitable
+from contextlib import suppress
 from importlib import resources
 from typing import Protocol
 
@@ -75,10 +76,9 @@ class Script:
         raise unavailable(first, keeps=self._keeps) from first
 
     async def _again(self, commands: Commands, count: int, arguments: bytes) -> Reply:
-        try:
+        with suppress(NoScriptError):
             return await commands.send(b"*%d\r\n%b%b" % (count + 4, self._by_name, arguments))
-        except NoScriptError:
-            return await self._whole(commands, count, arguments)
+        return await self._whole(commands, count, arguments)
 
     async def _whole(self, commands: Commands, count: int, arguments: bytes) -> Reply:
         whole = words(b"EVAL", self.text, 1, self._key)

@@ -57,11 +57,11 @@ class Log:
         elif len(self._lines) >= LINES_MAX:
             self.flush()
 
-    def event(self, name: str, /, **keys: object) -> None:
+    def event(self, event: str, /, **keys: object) -> None:
         """Something that happened to the gateway itself."""
         time = self._time(self._clock.unix()).decode()
         try:
-            self._lines.append(msgspec.json.encode({"event": name, "time": time} | keys) + b"\n")
+            self._lines.append(msgspec.json.encode({"event": event, "time": time} | keys) + b"\n")
         except ValueError:  # a text that is no Unicode
             return
         self.flush()

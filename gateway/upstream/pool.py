@@ -197,7 +197,7 @@ async def _head_of(response: Response) -> None:
     try:
         await response.head()
     except BaseException:
-        await response.aclose()
+        response.leave()
         raise
 
 

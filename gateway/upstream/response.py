@@ -130,7 +130,11 @@ class Response:
         return body
 
     async def aclose(self) -> None:
-        """Give the connection back if the answer is complete, else close it. See ``UpstreamResponse``."""
+        """See ``leave``, and ``UpstreamResponse``."""
+        self.leave()
+
+    def leave(self) -> None:
+        """Give the connection back if the answer is complete, else close it."""
         if self._released:
             return
         self._released = True

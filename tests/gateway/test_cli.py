@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway import settings
+from gateway.build import build
 from gateway.cli import main
 from tests.tiers.samples import WHOLE, changed
 
@@ -100,7 +101,7 @@ def test_the_schema_for_editors_is_json(capsys: pytest.CaptureFixture[str]) -> N
             ["--tiers", "--host", "--port", "--store", "--drain-seconds", "--processes", "TIERGATE_TIERS"],
         ),
         (["check", "--help"], ["FILE"]),
-        (["--version"], ["tiergate 0."]),
+        (["--version"], ["tiergate 0.", f"({build()})"]),
     ],
     ids=" ".join,
 )

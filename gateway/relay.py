@@ -124,6 +124,8 @@ class _Passing:
 
 async def _read_out(response: UpstreamResponse) -> None:
     """Read the end of a body whose stream is complete, so that its connection can be used again."""
+    if response.complete:
+        return  # as it mostly is: then there is nothing to set a time for
     with suppress(UpstreamFailed, TimeoutError):
         async with asyncio.timeout(BODY_END_SECONDS):
             while await response.chunk():

@@ -66,6 +66,8 @@ class Line(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.Protocol``."""
         self._transport = transport  # type: ignore[assignment]  # what streams get, also uvloop's own class
+        # What is written leaves at once and not at the end of the loop's turn: it was gathered here already.
+        self._transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""

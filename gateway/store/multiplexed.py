@@ -17,6 +17,8 @@ from gateway.store.resp import Reply, command
 
 WAITING_MAX = 100_000
 """Commands without an answer, at most; more are refused."""
+TOGETHER_MAX = 8
+"""Commands that wait for each other within a turn: the store works on the first while others are still made."""
 CONNECT_SECONDS = 2.0
 """How long connecting and logging in may take."""
 ANSWER_SECONDS = 2.0
@@ -83,7 +85,9 @@ class Multiplexed:
         else:
             self._packed.append(packed)
             self._queued.append(future)
-            if not self._scheduled:
+            if len(self._queued) >= TOGETHER_MAX and self._line is not None:
+                self._send_on(self._line)
+            elif not self._scheduled:
                 self._scheduled = True
                 self._loop.call_soon(self._flush)
         return future
@@ -122,6 +126,9 @@ class Multiplexed:
             if self._queued and self._connecting is None and not self._closed:
                 self._connecting = self._loop.create_task(self._connect())
             return
+        self._send_on(line)
+
+    def _send_on(self, line: Line) -> None:
         if line.full or not self._queued:
             return
         packed, queued = self._packed, self._queued

@@ -71,6 +71,11 @@ class Response:
         self._stopped = False
         self._refusal: Exception | None = None
 
+    @property
+    def complete(self) -> bool:
+        """See ``UpstreamResponse.complete``."""
+        return self.received.complete and not self.received.buffered
+
     async def head(self) -> None:
         """Wait for the head of the answer. Raises as ``Transport.send``."""
         received = self.received

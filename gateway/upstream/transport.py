@@ -37,6 +37,10 @@ class UpstreamResponse(Protocol):
     status: int
     headers: Headers
 
+    @property
+    def complete(self) -> bool:
+        """Whether the whole body came and was read."""
+
     async def chunk(self) -> bytes:
         """The next piece of the body as it came, or ``b""`` when the body is complete.
 

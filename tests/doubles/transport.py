@@ -56,6 +56,11 @@ class FakeResponse:
         self._steps = list(steps)
         self._closing = closing
 
+    @property
+    def complete(self) -> bool:
+        """Whether its end was read."""
+        return self.ended
+
     async def chunk(self) -> bytes:
         """The next piece of the script."""
         while self._steps:

@@ -18,14 +18,25 @@ class KeptTransport:
     def __init__(self) -> None:
         self.written: list[bytes] = []
         self.aborted = 0
+        self.buffered_at_most = -1
 
     def write(self, data: bytes) -> None:
         """As ``asyncio.Transport``."""
         self.written.append(data)
 
+    def set_write_buffer_limits(self, high: int) -> None:
+        """As ``asyncio.Transport``."""
+        self.buffered_at_most = high
+
     def abort(self) -> None:
         """As ``asyncio.Transport``."""
         self.aborted += 1
+
+
+def test_what_is_written_leaves_at_once(line: Line, transport: KeptTransport) -> None:
+    """It was gathered before: a loop that gathers, too, would only keep the store waiting."""
+    assert not line.full
+    assert transport.buffered_at_most == 0
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -13,7 +13,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.store.address import Address
 from gateway.store.line import REPLY_BYTES_MAX
-from gateway.store.multiplexed import BACKOFF_SECONDS, Multiplexed
+from gateway.store.multiplexed import BACKOFF_SECONDS, TOGETHER_MAX, Multiplexed
+from gateway.store.resp import command
 from tests.doubles.scripted_server import Close, Receive, Reset, ScriptedServer, Send, Step, Until
 from tests.doubles.store_steps import OK, Commands
 from tests.stores import eventually
@@ -273,6 +274,36 @@ async def test_a_server_that_does_not_read_holds_back_what_is_written() -> None:
         gate.set()
         assert await asyncio.gather(*replies) == [1] * (count + 2)
         assert server.requests[-2:] == [b"one", b"two"]
+
+
+class Writes:
+    """A transport that keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        """As ``asyncio.Transport``."""
+        self.written.append(data)
+
+
+async def test_the_store_works_on_the_first_commands_of_a_turn_while_others_are_made() -> None:
+    """A few leave together at once, the rest of the turn at its end."""
+    async with connected([Commands(), Send(OK)]) as (commands, _):
+        assert await commands.execute("first") == b"OK"
+        await asyncio.sleep(0)
+        line = commands._line
+        assert line is not None
+        transport, writes = line._transport, Writes()
+        line._transport = cast("asyncio.Transport", writes)
+        made = [commands.execute("a") for _ in range(2 * TOGETHER_MAX + 1)]
+        packed = command("a")
+        assert writes.written == [packed * TOGETHER_MAX] * 2
+        await asyncio.sleep(0)
+        assert writes.written[2:] == [packed]
+        line._transport = transport
+        line.end(RedisConnectionError("done"))
+        assert all(isinstance(one.exception(), RedisConnectionError) for one in made)
 
 
 async def test_closing_waits_for_what_is_under_way() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from gateway.upstream.transport import Transport
 from gateway.wire.header_lines import HeaderLines
 from tiers.meter import Meter
-from tiers.tiermap import Endpoint, Tier, TierMap
+from tiers.tiermap import Endpoint, Tier, TierMap, Timeouts
 
 
 class Station:
@@ -40,16 +40,22 @@ class Fleet:
         connect: Callable[[Endpoint, Tier], Transport],
         api_key: Callable[[Endpoint], str | None],
     ) -> "Fleet":
-        """A fleet for ``tier_map``; ``connect`` makes an endpoint's transport, ``api_key`` knows its key."""
-        return cls(
-            {
-                name: tuple(
-                    Station(endpoint=endpoint, transport=connect(endpoint, tier), api_key=api_key(endpoint))
-                    for endpoint in tier.endpoints
-                )
-                for name, tier in tier_map.tiers.items()
-            }
-        )
+        """A fleet for ``tier_map``; ``connect`` makes an endpoint's transport, ``api_key`` knows its key.
+
+        Tiers whose endpoints have one URL, as for several adapters of one model, share its connections where they wait
+        equally long.
+        """
+        made: dict[tuple[str, Timeouts], Transport] = {}
+        stations: dict[str, tuple[Station, ...]] = {}
+        for name, tier in tier_map.tiers.items():
+            of_tier = []
+            for endpoint in tier.endpoints:
+                way = (endpoint.url, tier.timeouts)
+                if way not in made:
+                    made[way] = connect(endpoint, tier)
+                of_tier.append(Station(endpoint=endpoint, transport=made[way], api_key=api_key(endpoint)))
+            stations[name] = tuple(of_tier)
+        return cls(stations)
 
     def choose(self, tier: Tier) -> Station:
         """The tier's station with the fewest requests in flight from this process."""
@@ -58,6 +64,5 @@ class Fleet:
 
     async def aclose(self) -> None:
         """Close every connection that is idle, and the others when their answers end."""
-        for stations in self._stations.values():
-            for station in stations:
-                await station.transport.aclose()
+        for transport in {station.transport for stations in self._stations.values() for station in stations}:
+            await transport.aclose()

@@ -3,7 +3,7 @@
 from gateway.upstream.fleet import Fleet, Station
 from tests.doubles.transport import FakeTransport
 from tests.gateway.samples import tier_map, token_tier
-from tiers.tiermap import Endpoint, SecretReference, Tier
+from tiers.tiermap import Endpoint, SecretReference, Tier, Timeouts
 
 KEY = "sk-of-the-endpoint"
 TWO = token_tier(
@@ -69,3 +69,22 @@ def test_no_key_shows_in_a_repr() -> None:
     station = Station(endpoint=endpoint, transport=FakeTransport(), api_key=KEY)
     assert KEY not in repr(station) + repr(endpoint) + repr(fleet()[0]) + repr(station.endpoint)
     assert repr(endpoint.api_key) == "SecretReference(scheme='env', name='A')"
+
+
+async def test_tiers_that_one_server_serves_share_its_connections() -> None:
+    """Where they wait equally long; each has its own count of what is in flight, and all is closed once."""
+    endpoint = Endpoint(name="one", url="http://one.test/v1")
+    small, large = (token_tier(name, endpoints=(endpoint,)) for name in ("small", "large"))
+    patient = token_tier("patient", endpoints=(endpoint,), timeouts=Timeouts(total=1.0))
+    made: list[FakeTransport] = []
+
+    def connect(_: Endpoint, __: Tier) -> FakeTransport:
+        made.append(FakeTransport())
+        return made[-1]
+
+    subject = Fleet.of(tier_map(small, large, patient), connect=connect, api_key=lambda _: None)
+    stations = [subject.choose(tier) for tier in (small, large, patient)]
+    assert [station.transport for station in stations] == [made[0], made[0], made[1]]
+    assert stations[0].meter is not stations[1].meter
+    await subject.aclose()
+    assert [transport.closed for transport in made] == [True, True]

@@ -63,7 +63,7 @@ def main() -> None:
     if not sys.argv[1:]:
         sys.exit(__doc__)
     harness = Harness.at(Path(sys.argv.pop(1)))
-    gateway = ROOT / ".venv/bin/tiergate-gateway"
+    gateway = ROOT / ".venv-compiled/bin/tiergate-gateway"
     if sys.argv[1:2] == ["--gateway"]:
         gateway = Path(sys.argv[2])
         del sys.argv[1:3]

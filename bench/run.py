@@ -95,7 +95,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a smoke run; writes to a temporary folder")
     parser.add_argument("--rounds", type=int, default=3, help="how often what is compared takes turns (default 3)")
     parser.add_argument("--soak-minutes", type=float, default=20.0, help="how long the soak lasts (default 20)")
-    parser.add_argument("--gateway", type=Path, default=ROOT / ".venv/bin/tiergate-gateway", help="the program to run")
+    parser.add_argument(
+        "--gateway", type=Path, default=ROOT / ".venv-compiled/bin/tiergate-gateway", help="the program to run"
+    )
     parser.add_argument("--out", type=Path, help="the results' folder (default bench/results/DATE)")
     return parser.parse_args()
 

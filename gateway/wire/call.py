@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.operations import Operation
-from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, Message, StreamOptions, TextOptions
+from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, StreamOptions, TextOptions
 
 MODEL_CHARACTERS_MAX = 256
 """The longest ``model``: it is repeated in errors, records and the log."""
@@ -137,12 +137,8 @@ def _peeked(body: bytes) -> tuple[CallPeek, bool]:
     try:
         chat = _peek_chat(body)
     except msgspec.ValidationError:
-        return _peek(body), False  # other operations' messages may be anything
-    return chat, chat.messages is not None and _all_text(chat.messages)
-
-
-def _all_text(messages: list[Message]) -> bool:
-    return all(bytes(message.content)[:1] != b"[" for message in messages)
+        return _peek(body), False  # a content in parts; other operations' messages may be anything
+    return chat, chat.messages is not None
 
 
 def _may_hold_media(body: bytes) -> bool:

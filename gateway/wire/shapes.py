@@ -54,10 +54,10 @@ class TextOptions(msgspec.Struct):
     format: FormatOption | None = None
 
 
-class Message(msgspec.Struct):
-    """One message of a chat."""
+class TextMessage(msgspec.Struct):
+    """One message of a chat whose content is a text, or nothing, as beside tool calls."""
 
-    content: msgspec.Raw = ABSENT
+    content: str | None = None
 
 
 class CallPeek(msgspec.Struct):
@@ -78,9 +78,9 @@ class CallPeek(msgspec.Struct):
 
 
 class ChatPeek(CallPeek):
-    """The same of a body with the messages of a chat, as nearly all have them."""
+    """The same of a chat all of whose messages are texts, as nearly all are."""
 
-    messages: list[Message] | None = None
+    messages: list[TextMessage] | None = None
 
 
 class Delta(msgspec.Struct):

@@ -34,6 +34,7 @@ def to_usage(reported: ReportedUsage, dialect: Dialect) -> Usage | None:
         cached = reported.cache_read_input_tokens
         total_input += (cached or 0) + (reported.cache_creation_input_tokens or 0)
     reasoning = out_details.reasoning_tokens if out_details is not None else None
-    if min(total_input, output or 0, cached or 0, reasoning or 0) < 0:
+    total_output, total_cached, total_reasoning = output or 0, cached or 0, reasoning or 0
+    if total_input < 0 or total_output < 0 or total_cached < 0 or total_reasoning < 0:
         return None
-    return Usage(input=total_input, output=output or 0, cached=cached or 0, reasoning=reasoning or 0)
+    return Usage(input=total_input, output=total_output, cached=total_cached, reasoning=total_reasoning)

@@ -5,7 +5,6 @@ a *series* is one combination of the labels' values. Who counts often asks a fam
 Where several processes are one gateway, each gives its state away, and ``showing`` makes a family of their sum.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Literal, Protocol, Self
 
@@ -97,7 +96,7 @@ class Distribution:
 
     __slots__ = ("_bounds", "counts", "created", "total")
 
-    def __init__(self, bounds: Sequence[float], created: float) -> None:
+    def __init__(self, bounds: tuple[float, ...], created: float) -> None:
         self._bounds = bounds
         self.created = created
         self.counts = [0] * (len(bounds) + 1)
@@ -107,7 +106,15 @@ class Distribution:
 
     def observe(self, amount: float) -> None:
         """Count an amount."""
-        self.counts[bisect_left(self._bounds, amount)] += 1
+        # As ``bisect_left``, which costs several times as much when it is called from compiled code.
+        bounds, low, high = self._bounds, 0, len(self._bounds)
+        while low < high:
+            middle = (low + high) >> 1
+            if bounds[middle] < amount:
+                low = middle + 1
+            else:
+                high = middle
+        self.counts[low] += 1
         self.total += amount
 
 

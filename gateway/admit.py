@@ -9,13 +9,22 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Ledger, NoBudget, NoSlot, SlotClaim
+from gateway.budget.ledger import (
+    AMOUNT_MAX,
+    LIFE_SECONDS_MAX,
+    NOT_CONCERNED,
+    Claim,
+    Concerned,
+    Ledger,
+    NoBudget,
+    NoSlot,
+    SlotClaim,
+)
 from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
-from tiers.budgets import concerns, holds
+from tiers.budgets import amount, concerns
 from tiers.estimate import answer_bound, worst_case, worst_cost
-from tiers.holds import Concern, Hold
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Tier
 from tiers.wording import amount_text, duration_text
@@ -57,7 +66,7 @@ class Admission:
         self._budgets = budgets
         self._abandon = abandon
         self._slots = {name: SlotClaim(name=name, capacity=tier.slots) for name, tier in tiers.items()}
-        self._concerns: dict[tuple[str, str, str, str, str], tuple[Concern, ...]] = {}
+        self._concerned: dict[tuple[str, str, str, str, str], Concerned] = {}
         self._queues = {name: _Queue() for name in tiers}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
@@ -134,41 +143,46 @@ class Admission:
         tier = attempt.tier
         number = len(exchange.attempts)
         life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
+        concerned = self._concerned_by(exchange, tier)
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
             slot=self._slots[tier.name],
-            holds=self._holds(exchange, attempt),
+            concerned=concerned,
+            amounts=_worst_amounts(exchange, attempt, concerned),
             life_seconds=min(life, LIFE_SECONDS_MAX),
         )
 
-    def _holds(self, exchange: Exchange, attempt: Attempt) -> tuple[Hold, ...]:
-        call, caller, identity, tier = exchange.call, exchange.caller, exchange.identity, attempt.tier
-        if not self._budgets or call is None or caller is None:
-            return ()
-        usage = worst_case(
-            tier,
-            prompt_bytes=_prompt_bytes(call, tier),
-            max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
-            choices=call.choices,
-            generates=exchange.operation.generates,
-        )
-        concerned = self._concerned((tier.name, identity.agent, caller.name, identity.flow, identity.run))
-        wanted = holds(concerned, usage=usage, microdollars=worst_cost(tier, usage))
-        if all(hold.amount <= AMOUNT_MAX for hold in wanted):
-            return wanted
-        # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
-        return tuple(Hold(hold.concern, min(hold.amount, AMOUNT_MAX)) for hold in wanted)
-
-    def _concerned(self, names: tuple[str, str, str, str, str]) -> tuple[Concern, ...]:
-        """Which budgets concern a request of these names; kept, since the same callers come again and again."""
-        found = self._concerns.get(names)
+    def _concerned_by(self, exchange: Exchange, tier: Tier) -> Concerned:
+        """Which budgets concern a request on ``tier``; kept, since the same callers come again and again."""
+        caller, identity = exchange.caller, exchange.identity
+        if not self._budgets or caller is None or exchange.call is None:
+            return NOT_CONCERNED
+        names = (tier.name, identity.agent, caller.name, identity.flow, identity.run)
+        found = self._concerned.get(names)
         if found is None:
-            if len(self._concerns) >= CONCERNS_KEPT_MAX:
-                self._concerns.clear()
-            tier, agent, key, flow, run = names
-            found = concerns(self._budgets, tier=tier, agent=agent, key=key, flow=flow, run=run)
-            self._concerns[names] = found
+            if len(self._concerned) >= CONCERNS_KEPT_MAX:
+                self._concerned.clear()
+            tier_name, agent, key, flow, run = names
+            found = Concerned(concerns(self._budgets, tier=tier_name, agent=agent, key=key, flow=flow, run=run))
+            self._concerned[names] = found
         return found
+
+
+def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned) -> Sequence[int]:
+    """What the request's worst case takes from each budget that concerns it."""
+    call, tier = exchange.call, attempt.tier
+    if call is None or not concerned.units:
+        return ()
+    usage = worst_case(
+        tier,
+        prompt_bytes=_prompt_bytes(call, tier),
+        max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
+        choices=call.choices,
+        generates=exchange.operation.generates,
+    )
+    cost = worst_cost(tier, usage)
+    # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
+    return [min(amount(unit, usage, cost), AMOUNT_MAX) for unit in concerned.units]
 
 
 def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:

@@ -7,7 +7,7 @@ tried again until the reservation's life is over; repeating one is safe, since t
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 
 from gateway.budget.ledger import AMOUNT_MAX, Claim, Ledger
 from gateway.errors import StoreUnavailable
@@ -58,7 +58,7 @@ class Settler:
             exchange.usage = usage
             attempt.gpu_seconds = gpu_seconds
             cost = attempt.cost_microdollars = attempt.tier.price.cost(usage, gpu_seconds)
-            amounts = [min(amount(hold.concern.unit, usage, cost), AMOUNT_MAX) for hold in claim.holds]
+            amounts = [min(amount(unit, usage, cost), AMOUNT_MAX) for unit in claim.concerned.units]
         settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
         try:
             await self._book(settlement)
@@ -96,11 +96,10 @@ class Settler:
         self._unsettled.append(settlement)
         self._woken.set()
 
-    async def _book(self, settlement: _Settlement) -> None:
+    def _book(self, settlement: _Settlement) -> Awaitable[bool]:
         if settlement.amounts is None:
-            await self._ledger.release(settlement.claim)
-        else:
-            await self._ledger.settle(settlement.claim, settlement.amounts)
+            return self._ledger.release(settlement.claim)
+        return self._ledger.settle(settlement.claim, settlement.amounts)
 
 
 def _worked(attempt: Attempt) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from tiers.holds import Concern, Hold
+from tiers.holds import Concern
 from tiers.tiermap import Budget
 from tiers.usage import Usage
 
@@ -21,13 +21,8 @@ def concerns(budgets: Sequence[Budget], *, tier: str, agent: str, key: str, flow
     )
 
 
-def holds(concerned: Sequence[Concern], *, usage: Usage, microdollars: int) -> tuple[Hold, ...]:
-    """What a request holds on each budget that concerns it: ``usage`` and ``microdollars`` are its worst case."""
-    return tuple([Hold(concern, amount(concern.unit, usage, microdollars)) for concern in concerned])
-
-
 def amount(unit: str, usage: Usage, microdollars: int) -> int:
     """What a request with this usage and cost takes from a budget in ``USD``, ``tokens`` or ``requests``."""
     if unit == "USD":
         return microdollars
-    return usage.total if unit == "tokens" else 1
+    return usage.input + usage.output if unit == "tokens" else 1

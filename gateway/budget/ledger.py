@@ -5,25 +5,55 @@ A reservation lives as ``tiers.reservation`` draws it: reserved, then settled, r
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
-from tiers.holds import Hold
+from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget
 
-LIFE_SECONDS_MAX = 86_400.0
+LIFE_SECONDS_MAX: Final = 86_400.0
 """The longest life of a reservation: stores keep its row and balances long enough for this one."""
-AMOUNT_MAX = 2**53
+AMOUNT_MAX: Final = 2**53
 """The largest amount and sum that every store keeps exactly: Lua counts in doubles."""
 ENDED_SECONDS = 300.0
 """How long an ended reservation is remembered: until no copy of its ``reserve`` can still be on the wire."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotClaim:
-    """One place of a tier's concurrency: ``name`` is the tier, ``capacity`` its slots over all processes."""
+    """One place of a tier's concurrency: ``name`` is the tier, ``capacity`` its slots over all processes.
 
-    name: str
-    capacity: int
+    ``packed`` is as in ``Concerned``.
+    """
+
+    __slots__ = ("capacity", "name", "packed")
+
+    def __init__(self, *, name: str, capacity: int) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.packed = b""
+
+
+class Concerned:
+    """The budgets that concern requests of the same names, worked out once for all of them.
+
+    One object with all that a request reads of its budgets: where there are many callers, each further object is one
+    more that must come from memory.
+
+    Attributes:
+        concerns: The budgets, in the order of the tier map.
+        units: Their units.
+        packed: What a ledger noted for itself of them; empty until it has.
+    """
+
+    __slots__ = ("concerns", "packed", "units")
+
+    def __init__(self, concerns: tuple[Concern, ...]) -> None:
+        self.concerns = concerns
+        self.units = tuple([concern.unit for concern in concerns])
+        self.packed = b""
+
+
+NOT_CONCERNED: Final = Concerned(())
+"""A request that no budget concerns."""
 
 
 class Claim:
@@ -36,20 +66,37 @@ class Claim:
     still counts, being the truer figure.
 
     Raises:
-        ValueError: The life is out of bounds or a hold's amount is below zero or above ``AMOUNT_MAX``.
+        ValueError: The life is out of bounds, or there is not one amount per budget, or one is below zero or above
+            ``AMOUNT_MAX``.
+
+    Attributes:
+        amounts: What is held on each of the budgets concerned, in its unit.
     """
 
-    __slots__ = ("holds", "id", "life_seconds", "slot")
+    __slots__ = ("amounts", "concerned", "id", "life_seconds", "slot")
 
-    def __init__(self, *, id: str, slot: SlotClaim | None, holds: tuple[Hold, ...], life_seconds: float) -> None:  # noqa: A002 - a field's name
+    def __init__(
+        self,
+        *,
+        id: str,  # noqa: A002 - a field's name
+        slot: SlotClaim | None,
+        concerned: Concerned,
+        amounts: Sequence[int],
+        life_seconds: float,
+    ) -> None:
         if not 0 < life_seconds <= LIFE_SECONDS_MAX:
             raise ValueError(f"life_seconds is {life_seconds}, not above 0 and at most {LIFE_SECONDS_MAX:g}")
-        for hold in holds:
-            _check_amount(hold.amount)
         self.id = id
         self.slot = slot
-        self.holds = holds
+        self.concerned = concerned
+        self.amounts = amounts
         self.life_seconds = life_seconds
+        check_amounts(self, amounts)
+
+    @property
+    def holds(self) -> tuple[Hold, ...]:
+        """The budgets concerned with what is held on each."""
+        return tuple([Hold(*one) for one in zip(self.concerned.concerns, self.amounts, strict=True)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,12 +187,8 @@ class Ledger(Protocol):
 
 def check_amounts(claim: Claim, amounts: Sequence[int]) -> None:
     """Raise ``ValueError`` unless ``amounts`` can settle ``claim``."""
-    if len(amounts) != len(claim.holds):
-        raise ValueError(f"{len(amounts)} amounts for {len(claim.holds)} holds")
+    if len(amounts) != len(claim.concerned.units):
+        raise ValueError(f"{len(amounts)} amounts for {len(claim.concerned.units)} holds")
     for amount in amounts:
-        _check_amount(amount)
-
-
-def _check_amount(amount: int) -> None:
-    if not 0 <= amount <= AMOUNT_MAX:
-        raise ValueError(f"amount {amount} is below 0 or above {AMOUNT_MAX}")
+        if not 0 <= amount <= AMOUNT_MAX:
+            raise ValueError(f"amount {amount} is below 0 or above {AMOUNT_MAX}")

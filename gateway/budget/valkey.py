@@ -6,18 +6,27 @@ The scripts and the layout of the keys are in ``scripts``.
 from collections.abc import Sequence
 from typing import Final
 
-from gateway.budget.ledger import Answer, Balance, Claim, NoBudget, NoSlot, Reserved, SlotClaim, check_amounts
-from gateway.store.resp import words
+from gateway.budget.ledger import (
+    Answer,
+    Balance,
+    Claim,
+    Concerned,
+    NoBudget,
+    NoSlot,
+    Reserved,
+    SlotClaim,
+    check_amounts,
+)
+from gateway.store.resp import numbers, word, words
 from gateway.store.script import Commands, Script
-from tiers.holds import Concern
 from tiers.tiermap import Budget
 
 EXPIRE_BATCH = 500
 """How many overdue reservations one script call ends: some milliseconds of the store's time."""
-CONCERNS_KEPT_MAX = 20_000
-"""Of how many owners' budgets the packed words are kept."""
+LIVES_KEPT_MAX = 1_000
 MICROSECONDS = 1_000_000
 _RESERVED: Final = Reserved()
+_NO_SLOT: Final = words(b"", b"")
 
 
 class ValkeyLedger:
@@ -36,17 +45,20 @@ class ValkeyLedger:
         self._expire = _script(deadlines, "clock", "reservation", "sweep", "expire")
         self._balances = _script(deadlines, "clock", "balances")
         self._slots = _script(deadlines, "clock", "slots")
-        # Packed words that come again and again.
-        self._concerns: dict[Concern, bytes] = {}
-        self._places: dict[tuple[str, int], bytes] = {}
+        self._lives: dict[float, bytes] = {}
+        """Packed, by seconds: there are as many as tiers."""
 
     async def reserve(self, claim: Claim) -> Answer:
         """See ``Ledger.reserve``."""
-        life = max(1, round(claim.life_seconds * MICROSECONDS))
-        packed = [words(claim.id, life), self._place(claim.slot)]
-        for hold in claim.holds:
-            packed += (self._concerns.get(hold.concern) or self._packed(hold.concern), words(hold.amount))
-        reply = await self._reserve.run(self._commands, 4 + 5 * len(claim.holds), b"".join(packed))
+        slot, concerned, amounts = claim.slot, claim.concerned, claim.amounts
+        packed = (
+            word(claim.id),
+            self._lives.get(claim.life_seconds) or self._life(claim.life_seconds),
+            _NO_SLOT if slot is None else slot.packed or _place(slot),
+            concerned.packed or _pack(concerned),
+            numbers(amounts),
+        )
+        reply = await self._reserve.run(self._commands, 4 + 5 * len(amounts), b"".join(packed))
         if reply == 0:
             return _RESERVED
         if reply[0] == 1:
@@ -61,11 +73,11 @@ class ValkeyLedger:
     async def settle(self, claim: Claim, amounts: Sequence[int]) -> bool:
         """See ``Ledger.settle``."""
         check_amounts(claim, amounts)
-        return bool(await self._settle.run(self._commands, 1 + len(amounts), words(claim.id, *amounts)))
+        return bool(await self._settle.run(self._commands, 1 + len(amounts), word(claim.id) + numbers(amounts)))
 
     async def release(self, claim: Claim) -> bool:
         """See ``Ledger.release``."""
-        return bool(await self._release.run(self._commands, 1, words(claim.id)))
+        return bool(await self._release.run(self._commands, 1, word(claim.id)))
 
     async def expire(self) -> int:
         """See ``Ledger.expire``."""
@@ -103,21 +115,26 @@ class ValkeyLedger:
             return {}
         return dict(zip(names, await self._slots.run(self._commands, len(names), words(*names)), strict=True))
 
-    def _packed(self, concern: Concern) -> bytes:
-        account = _account(concern.unit, concern.budget)
-        packed = words(concern.window_seconds, account, concern.owner, concern.limit)
-        if len(self._concerns) >= CONCERNS_KEPT_MAX:
-            self._concerns.clear()
-        self._concerns[concern] = packed
+    def _life(self, seconds: float) -> bytes:
+        packed = words(max(1, round(seconds * MICROSECONDS)))
+        if len(self._lives) < LIVES_KEPT_MAX:
+            self._lives[seconds] = packed
         return packed
 
-    def _place(self, slot: SlotClaim | None) -> bytes:
-        if slot is None:
-            return words(b"", b"")
-        packed = self._places.get((slot.name, slot.capacity))
-        if packed is None:
-            packed = self._places[slot.name, slot.capacity] = words(slot.capacity, slot.name)
-        return packed
+
+def _place(slot: SlotClaim) -> bytes:
+    slot.packed = words(slot.capacity, slot.name)
+    return slot.packed
+
+
+def _pack(concerned: Concerned) -> bytes:
+    concerned.packed = b"".join(
+        [
+            words(concern.window_seconds, _account(concern.unit, concern.budget), concern.owner, concern.limit)
+            for concern in concerned.concerns
+        ]
+    )
+    return concerned.packed
 
 
 def _script(deadlines: bytes, *names: str) -> Script:

@@ -1,5 +1,6 @@
 """The store's protocol: commands packed, replies read, errors as redis-py names them, and what a caller is told."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import hiredis
@@ -42,6 +43,21 @@ def words(*parts: bytes | str | int) -> bytes:
         packed.append(_LENGTHS[size] if size < _LENGTHS_KEPT else b"$%d\r\n" % size)
         packed.append(word)
         packed.append(b"\r\n")
+    return b"".join(packed)
+
+
+def word(text: str) -> bytes:
+    """As ``words`` of one text."""
+    encoded = text.encode()
+    return b"$%d\r\n%b\r\n" % (len(encoded), encoded)
+
+
+def numbers(values: Sequence[int]) -> bytes:
+    """As ``words`` of whole numbers."""
+    packed: list[bytes] = []
+    for value in values:
+        digits = b"%d" % value
+        packed.append(b"$%d\r\n%b\r\n" % (len(digits), digits))
     return b"".join(packed)
 
 

@@ -216,8 +216,8 @@ class Response:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 
-    async def _wait(self, seconds: float) -> None:
-        """Sleep until something changed that the one reader wants to know."""
+    def _wait(self, seconds: float) -> asyncio.Future[None]:
+        """To be awaited: done when something changed that the one reader wants to know."""
         self._line.expect_by(self._loop.time() + seconds)
-        self._waiter = self._loop.create_future()
-        await self._waiter
+        waiter = self._waiter = self._loop.create_future()
+        return waiter

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from gateway.budget.ledger import Balance, Claim, Ledger, SlotClaim
+from gateway.budget.ledger import Balance, Claim, Concerned, Ledger, SlotClaim
 from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget, Owner
 
@@ -52,6 +52,7 @@ def claim(claim_id: str, *holds: Hold, slots: int | None = None, tier: str = "ro
     return Claim(
         id=claim_id,
         slot=None if slots is None else SlotClaim(name=tier, capacity=slots),
-        holds=holds,
+        concerned=Concerned(tuple(hold.concern for hold in holds)),
+        amounts=[hold.amount for hold in holds],
         life_seconds=life,
     )

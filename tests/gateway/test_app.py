@@ -17,7 +17,7 @@ import pytest
 
 from gateway.app import Parts, _share, _sweep, running, serve
 from gateway.authenticate import digest
-from gateway.budget.ledger import Claim, Reserved
+from gateway.budget.ledger import Claim, Concerned, Reserved
 from gateway.clock import SystemClock
 from gateway.errors import StoreUnavailable
 from gateway.settings import Settings, SettingsInvalid
@@ -29,9 +29,8 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.openai_upstream import OpenAIUpstream
 from tests.gateway.samples import budget, request, tier_map, token_tier
 from tests.stores import eventually
-from tiers.budgets import concerns, holds
+from tiers.budgets import concerns
 from tiers.tiermap import Endpoint, Key, Route, SecretReference, TierMap
-from tiers.usage import Usage
 
 MODEL = "org/routing-8B"
 KEY, UPSTREAM_KEY = "sk-caller", "sk-upstream"
@@ -120,9 +119,9 @@ async def test_overdue_reservations_are_looked_for_beside_requests() -> None:
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     ledger.down = {"expire"}
-    concerned = concerns([budget()], tier="routing", agent="", key="demo", flow="", run="")
-    wanted = holds(concerned, usage=Usage(), microdollars=500)
-    assert await ledger.reserve(Claim(id="orphan", slot=None, holds=wanted, life_seconds=60)) == Reserved()
+    concerned = Concerned(concerns([budget()], tier="routing", agent="", key="demo", flow="", run=""))
+    orphan = Claim(id="orphan", slot=None, concerned=concerned, amounts=[500], life_seconds=60)
+    assert await ledger.reserve(orphan) == Reserved()
     clock.advance(60)
     sweeping = asyncio.ensure_future(_sweep(ledger, 0.001))
     await eventually(lambda: ledger.asked["expire"] >= 2)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.budget.ledger import AMOUNT_MAX, Claim, SlotClaim
+from gateway.budget.ledger import AMOUNT_MAX, Claim, Concerned, SlotClaim
 from gateway.exchange import Attempt, Exchange
 from gateway.settle import Settler
 from tests.doubles.clock import ManualClock
@@ -15,7 +15,7 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import Hang
 from tests.gateway.samples import attempt, budget, call, exchange, token_tier
 from tests.stores import eventually
-from tiers.budgets import concerns, holds
+from tiers.budgets import amount, concerns
 from tiers.price import GpuPrice
 from tiers.usage import Usage
 
@@ -38,10 +38,16 @@ class Till:
     async def reserve(self) -> Claim:
         """One more claim: 500 of each budget, and a slot."""
         self.claims += 1
-        concerned = concerns(BUDGETS, tier="routing", agent="", key="demo", flow="", run="")
-        wanted = holds(concerned, usage=Usage(input=500), microdollars=500)
+        concerned = Concerned(concerns(BUDGETS, tier="routing", agent="", key="demo", flow="", run=""))
+        amounts = [amount(unit, Usage(input=500), 500) for unit in concerned.units]
         slot = SlotClaim(name="routing", capacity=9)
-        claim = Claim(id=f"req_{self.claims}", slot=slot, holds=wanted, life_seconds=self.life_seconds)
+        claim = Claim(
+            id=f"req_{self.claims}",
+            slot=slot,
+            concerned=concerned,
+            amounts=amounts,
+            life_seconds=self.life_seconds,
+        )
         await self.ledger.reserve(claim)
         return claim
 

@@ -5,7 +5,7 @@
 -- ARGV[2]  life in microseconds
 -- ARGV[3]  capacity of the slot; empty if the claim needs none
 -- ARGV[4]  tier of the slot
--- ARGV[5…] five per hold: window in seconds, account, owner, limit, amount
+-- ARGV[5…] four per hold: window in seconds, account, owner, limit; then one per hold, in the same order: amount
 --
 -- Returns 0 taken (now or before); {1, held} no slot; {2, index of the hold from 0, available, microseconds until
 -- its window ends} no budget. A refusal writes nothing and touches no expiry; only overdue reservations, at most
@@ -26,8 +26,11 @@ end
 local row = {''}
 local fresh = {} -- by hold, where it is the first of its balance: window's place, time when the balance may go
 local wanted = {} -- by balance, since two holds of a claim may meet in one
-for i = 5, #ARGV, 5 do
-  local window, amount = tonumber(ARGV[i]), tonumber(ARGV[i + 4])
+local holds = (#ARGV - 4) / 5
+local amounts = 4 + 4 * holds -- the amount of hold h, counted from 1, is ARGV[amounts + h]
+for hold = 1, holds do
+  local i = 1 + 4 * hold
+  local window, amount = tonumber(ARGV[i]), tonumber(ARGV[amounts + hold])
   local start = now_seconds - now_seconds % window
   local place = ARGV[i] .. ':' .. start .. ':' .. ARGV[i + 1]
   local key = stem .. 'balance:' .. place .. ':' .. ARGV[i + 2]
@@ -35,14 +38,14 @@ for i = 5, #ARGV, 5 do
   local before = wanted[key]
   local available = tonumber(ARGV[i + 3]) - tonumber(balance[1] or 0) - tonumber(balance[2] or 0) - (before or 0)
   if amount > available then
-    return {2, (i - 5) / 5, available, (start + window) * 1000000 - now}
+    return {2, hold - 1, available, (start + window) * 1000000 - now}
   end
   if not balance[1] and not before then
-    fresh[i] = {place, start + window + 2 * DAY}
+    fresh[hold] = {place, start + window + 2 * DAY}
   end
   wanted[key] = (before or 0) + amount
-  row[#row + 1] = key
-  row[#row + 1] = ARGV[i + 4]
+  row[2 * hold] = key
+  row[2 * hold + 1] = ARGV[amounts + hold]
 end
 
 if capacity then
@@ -55,14 +58,14 @@ if capacity then
 end
 
 local deadline = now + tonumber(ARGV[2])
-for i = 5, #ARGV, 5 do
-  local key, amount = row[(i - 5) / 5 * 2 + 2], ARGV[i + 4]
-  if fresh[i] then
+for hold = 1, holds do
+  local key, amount = row[2 * hold], row[2 * hold + 1]
+  if fresh[hold] then
     -- Set once, when the window's first hold is made: a busy owner must not keep an old window alive.
-    local owners, gone = stem .. 'owners:' .. fresh[i][1], fresh[i][2]
+    local owners, gone = stem .. 'owners:' .. fresh[hold][1], fresh[hold][2]
     call('HSET', key, 'settled', '0', 'held', amount)
     call('EXPIREAT', key, gone)
-    call('SADD', owners, ARGV[i + 2])
+    call('SADD', owners, ARGV[3 + 4 * hold])
     call('EXPIREAT', owners, gone)
   elseif amount ~= '0' then
     call('HINCRBY', key, 'held', amount)

@@ -54,11 +54,12 @@ def word(text: str) -> bytes:
 
 def numbers(values: Sequence[int]) -> bytes:
     """As ``words`` of whole numbers."""
-    packed: list[bytes] = []
-    for value in values:
-        digits = b"%d" % value
-        packed.append(b"$%d\r\n%b\r\n" % (len(digits), digits))
-    return b"".join(packed)
+    return b"".join([_NUMBERS[value] if 0 <= value < _NUMBERS_KEPT else _number(value) for value in values])
+
+
+def _number(value: int) -> bytes:
+    digits = str(value).encode()
+    return b"".join((_LENGTHS[len(digits)], digits, b"\r\n"))
 
 
 def command(*parts: bytes | str | int) -> bytes:
@@ -107,3 +108,8 @@ def unavailable(error: Exception, *, keeps: str) -> StoreUnavailable:
 
 Reply = Any
 """Bytes, an integer, ``None``, or a list of these: what a command makes it."""
+
+
+_NUMBERS_KEPT: Final = 1024
+_NUMBERS: Final = [_number(value) for value in range(_NUMBERS_KEPT)]
+"""Most amounts of a request are small."""

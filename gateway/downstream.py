@@ -39,13 +39,14 @@ def client_left() -> ClientDisconnected:
 class Presence:
     """A scope that ends when the client leaves or the request's time is over; built like ``asyncio.timeout``.
 
-    ``loop`` is the running one, for who knows it: Python 3.11 makes a system call of the question.
+    ``loop`` and ``task`` are the running ones, for who knows them: Python 3.11 makes a system call of the question.
     """
 
-    __slots__ = ("_cancelling", "_cause", "_loop", "_task", "deadlines", "due", "late")
+    __slots__ = ("_cancelling", "_cause", "_loop", "_task", "_within", "deadlines", "due", "late")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop | None = None, task: asyncio.Task[None] | None = None) -> None:
         self._loop = loop
+        self._within = task
         self._cause: GatewayError | None = None
         self._task: asyncio.Task[Any] | None = None
         self.deadlines: Deadlines | None = None
@@ -54,7 +55,7 @@ class Presence:
         self.late: Callable[[], GatewayError] = client_left
 
     def __enter__(self) -> Self:
-        task = asyncio.current_task(self._loop)
+        task = self._within if self._within is not None else asyncio.current_task(self._loop)
         if task is None:
             raise RuntimeError("A client's presence can be watched inside a task only.")
         self._task = task

@@ -9,7 +9,7 @@ from gateway.downstream import Presence, body_too_large, client_left
 from gateway.errors import ClientDisconnected
 from gateway.wire.headers import Header
 
-_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 
 
 _CHUNK_SIZES_KEPT: Final = 4096
@@ -21,12 +21,14 @@ class Connection(Protocol):
 
     Attributes:
         loop: Its event loop.
+        task: The one that serves its requests.
         transport: Where its bytes go.
         closing: Whether it is closed after the answer that is being given.
         write_paused: Whether the transport has asked to wait with more: the client reads too slowly.
     """
 
     loop: asyncio.AbstractEventLoop
+    task: asyncio.Task[None] | None
     transport: asyncio.Transport
     closing: bool
     write_paused: bool
@@ -96,7 +98,7 @@ class HotClient:
         """See ``Client.present``."""
         if self._left:
             raise client_left()
-        self._presence = Presence(self._connection.loop)
+        self._presence = Presence(self._connection.loop, self._connection.task)
         return self._presence
 
     async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
@@ -105,14 +107,14 @@ class HotClient:
         if self._connection.write_paused:
             await self._read_on()
         if not self._left:
-            head = self._written(status, headers, b"content-length: %d\r\n" % len(body))
+            head = self._written(status, headers, b"content-length: %d" % len(body))
             self._connection.transport.write(head + body)
             self.complete = True
 
     async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
         """See ``Client.start_stream``. The head leaves with the first piece, in one write."""
         self.responded = self.streaming = True
-        self._head = self._written(status, headers, b"transfer-encoding: chunked\r\n")
+        self._head = self._written(status, headers, b"transfer-encoding: chunked")
 
     async def send_piece(self, piece: bytes) -> None:
         """See ``Client.send_piece``. An empty piece is nothing: as a chunk it would end the body."""
@@ -166,25 +168,21 @@ class HotClient:
 
     def _written(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
         """The answer's head as bytes; ``framing`` is the line that says where its body ends."""
-        sent = [*headers, *self.headers]
-        parts = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
         says_connection = False
-        for name, value in sent:
-            says_connection = says_connection or name == b"connection"
-            parts.append(name)
-            parts.append(b": ")
-            parts.append(value)
-            parts.append(b"\r\n")
-        lines = len(sent) + 3
-        parts.append(framing)
+        for sent in (headers, self.headers):
+            for header in sent:
+                says_connection = says_connection or header[0] == b"connection"
+                lines.append(b": ".join(header))
+        lines.append(framing)
         if says_connection:
             self._connection.closing = True  # the only thing that is ever said of it
         elif self._connection.closing:
-            parts.append(b"connection: close\r\n")
-            lines += 1
-        parts.append(b"\r\n")
-        text = b"".join(parts)
-        if len(text.splitlines()) != lines or text.find(b"\0") >= 0:
+            lines.append(b"connection: close")
+        count = len(lines) + 1
+        lines.append(b"\r\n")
+        text = b"\r\n".join(lines)
+        if len(text.splitlines()) != count or text.find(b"\0") >= 0:
             # A header that would be read as something else than it is. An endpoint sent it.
             kept = [header for header in headers if not _breaks(header)]
             return self._written(status, kept, framing)

@@ -62,8 +62,10 @@ class HeadReader:
             start = len(self._before)
             stop = data.find(b"\r", start, start + _LENGTH_DIGITS_MAX + 1)
             digits = data[start:stop]
-            if digits.isdigit() and data.startswith(self._after, stop) and int(digits) <= BODY_BYTES_MAX:
-                return Head(last.request, int(digits), stop + len(self._after), keep_alive=last.keep_alive)
+            if digits.isdigit() and data.startswith(self._after, stop):
+                length = int(digits)
+                if length <= BODY_BYTES_MAX:
+                    return Head(last.request, length, stop + len(self._after), keep_alive=last.keep_alive)
         head = parse_head(data)
         if head is not None:
             self._remember(head, data[: head.size])

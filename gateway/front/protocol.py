@@ -45,7 +45,7 @@ class FrontProtocol(asyncio.Protocol):
     """Serves plain requests one after the other; the first that is not plain moves the connection to uvicorn's.
 
     Attributes:
-        closing, loop, transport, write_paused: See ``gateway.front.client.Connection``.
+        closing, loop, task, transport, write_paused: See ``gateway.front.client.Connection``.
     """
 
     __slots__ = (
@@ -58,15 +58,18 @@ class FrontProtocol(asyncio.Protocol):
         "_idle_seconds",
         "_left",
         "_missing",
+        "_next_came",
         "_pieces",
         "_pipeline",
         "_read_paused",
+        "_request",
         "_state",
         "_timer",
         "_timer_at",
         "_unsent",
         "closing",
         "loop",
+        "task",
         "transport",
         "write_paused",
     )
@@ -94,6 +97,9 @@ class FrontProtocol(asyncio.Protocol):
         self.loop = _loop if _loop is not None else asyncio.get_running_loop()
         self._heads = HeadReader()
         self._client: HotClient | None = None
+        self._request: RequestHead | None = None
+        self.task: asyncio.Task[None] | None = None
+        self._next_came: asyncio.Future[None] | None = None
         self._missing = 0
         self._pieces: list[bytes] = []
         self._ahead = b""
@@ -168,10 +174,13 @@ class FrontProtocol(asyncio.Protocol):
             self._ahead = data[end:]
             self._missing = 0
         self.closing = not head.keep_alive
-        self._client = client = HotClient(self, head.content_length, None if self._missing else body)
-        task = self.loop.create_task(self._pipeline.serve(head.request, client))
-        self._state.tasks.add(task)
-        task.add_done_callback(self._done)
+        self._client = HotClient(self, head.content_length, None if self._missing else body)
+        self._request = head.request
+        if self.task is None:
+            self.task = self.loop.create_task(self._serve())
+            self.task.add_done_callback(self._ended)
+        self._state.tasks.add(self.task)
+        self._go_on()
 
     def _body(self, data: bytes) -> bytes:
         """Take what belongs to the body that is still to come; the rest of ``data``."""
@@ -191,15 +200,46 @@ class FrontProtocol(asyncio.Protocol):
             self._expect(self._idle_seconds)
         return rest
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """The request is over: the next one, or the end of the connection."""
+    async def _serve(self) -> None:
+        """Serve one request after the other, as long as the connection is this protocol's.
+
+        One task does it for all of them: to make one costs more than to read a head.
+        """
+        while True:
+            client, request = self._client, self._request
+            if client is not None and request is not None:
+                try:
+                    await self._pipeline.serve(request, client)
+                except Exception as error:  # noqa: BLE001 - the client knows; the operator must, too
+                    self.loop.call_exception_handler({"message": "A request failed.", "exception": error})
+                client = request = None  # an idle connection keeps nothing of its last request
+                self._done()
+            elif self._left:
+                return
+            else:
+                self._next_came = self.loop.create_future()
+                await self._next_came
+
+    def _go_on(self) -> None:
+        """Wake the task if it waits for a request: there is one, or there will be none."""
+        if self._next_came is not None and not self._next_came.done():
+            self._next_came.set_result(None)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """The task is over: nothing more comes, or it was cancelled in the middle of a request."""
         self._state.tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.loop.call_exception_handler({"message": "A connection failed.", "exception": error, "task": task})
+        if self._client is not None and not self._left:
+            self._close()
+
+    def _done(self) -> None:
+        """The request is over: the next one, or the end of the connection."""
+        if self.task is not None:
+            self._state.tasks.discard(self.task)
         self._state.total_requests += 1
-        client, self._client = self._client, None
+        client, self._client, self._request = self._client, None, None
         self._pieces.clear()
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.loop.call_exception_handler({"message": "A request failed.", "exception": error, "task": task})
         if self._left or client is None:
             return
         if not client.complete:
@@ -227,6 +267,7 @@ class FrontProtocol(asyncio.Protocol):
     def _hand_over(self, data: bytes) -> None:
         """From ``data`` on the connection is uvicorn's. It is at a request's beginning, and nothing is paused."""
         self._disarm()
+        self._leave()
         self._connections.discard(self)
         protocol = HttpToolsProtocol(
             config=self._config, server_state=self._state, app_state=self._app_state, _loop=self.loop
@@ -247,6 +288,7 @@ class FrontProtocol(asyncio.Protocol):
         self._left = True
         if self._client is not None:
             self._client.leave()
+        self._go_on()
 
     @property
     def _connections(self) -> set[Any]:

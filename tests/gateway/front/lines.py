@@ -57,6 +57,7 @@ class FakeConnection:
     """Fulfils ``gateway.front.client.Connection``."""
 
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
+    task: asyncio.Task[None] | None = None
     transport: asyncio.Transport = field(default_factory=FrontTransport)
     closing: bool = False
     write_paused: bool = False

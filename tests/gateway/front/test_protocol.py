@@ -1,6 +1,8 @@
 """``gateway.front.protocol``, driven call by call as a loop drives it; with real sockets: ``test_serving.py``."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -11,6 +13,7 @@ from uvicorn.server import ServerState
 from gateway.downstream import Client
 from gateway.errors import ClientDisconnected
 from gateway.front.protocol import AHEAD_BYTES_MAX, BODY_SECONDS, STALL_SECONDS, FrontProtocol
+from gateway.wire.headers import Header
 from gateway.wire.request_head import RequestHead
 from tests.gateway.front.lines import FrontLoop, FrontTransport
 from tests.gateway.front.serving import Application, RecordingPipeline, echo, plain
@@ -64,6 +67,10 @@ class Held:
         await client.send_whole(200, [], body)
 
 
+class Headers(list[Header]):
+    """A client's headers that can be watched until they are gone."""
+
+
 async def test_a_connection_is_the_servers_until_it_is_lost() -> None:
     """Its tasks too: a server that stops waits for both."""
     held = Held()
@@ -78,6 +85,40 @@ async def test_a_connection_is_the_servers_until_it_is_lost() -> None:
     bench.lose()
     assert not bench.state.connections
     assert bench.loop.waiting == []
+
+
+async def test_one_task_serves_all_requests_of_a_connection() -> None:
+    """It keeps nothing of the last request while it waits for the next, and ends with the connection."""
+    tasks = []
+    kept = []
+
+    async def answer(client: Client, body: bytes) -> None:
+        tasks.append(asyncio.current_task())
+        client.headers = Headers(client.headers)
+        kept.append(weakref.ref(client.headers))
+        await echo(client, body)
+
+    bench = Bench(answer)
+    await bench.receive(plain(), plain() + plain(), plain())
+    [task] = {*tasks}
+    assert len(tasks) == 4
+    assert task is not None
+    gc.collect()
+    assert [headers() for headers in kept] == [None] * 4
+    assert not task.done()
+    bench.lose()
+    await bench.settle()
+    assert task.done()
+    assert not task.cancelled()
+
+
+async def test_the_task_of_a_connection_that_is_handed_over_ends() -> None:
+    bench = Bench()
+    await bench.receive(plain())
+    task = bench.connection.task
+    assert task is not None
+    await bench.receive(b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n")
+    assert task.done()
 
 
 async def test_an_idle_connection_is_closed_in_time() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from deploy.emulator import command as emulation
 from deploy.errors import BadUsage, DeployError
 from deploy.local.layout import layout_for
 from deploy.local.programs import find_programs
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
+        if arguments.command == "emulate":
+            return emulation.emulate(arguments, lambda line: progress.print(escape(line)))
         return _local(arguments, progress)
     except DeployError as error:
         _print_error(progress, error)
@@ -105,6 +108,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="serves a tier instead of llama.cpp; called with --model, --port, --slots, --context",
     )
+    emulate = commands.add_parser(
+        "emulate",
+        help="Runpod on this machine, for tests, demos and rehearsals",
+        description=emulation.DESCRIPTION,
+        epilog=emulation.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    emulation.add_options(emulate)
     return made
 
 

@@ -1,5 +1,6 @@
 """The validated document → the ``TierMap`` that everything else works with."""
 
+from dataclasses import replace
 from types import MappingProxyType
 
 from tiers.consistency import OWNER_KINDS
@@ -14,19 +15,19 @@ from tiers.document import (
 from tiers.naming import names
 from tiers.price import GpuPrice, Price, TokenPrice
 from tiers.tiermap import (
+    Breaker,
     Budget,
     Conditions,
     Endpoint,
     Key,
     Owner,
     Queue,
+    Retry,
     Route,
     Tier,
     TierMap,
     Timeouts,
 )
-
-"""Tokens that an answer may have when neither the caller nor the tier sets a bound."""
 
 
 def tier_map(document: TierMapDocument) -> TierMap:
@@ -68,6 +69,7 @@ def conditions(when: ConditionsDocument) -> Conditions:
 
 
 def _tier(name: str, tier: TierDocument) -> Tier:
+    timeouts = Timeouts(**tier.timeouts.model_dump())
     return Tier(
         name=name,
         model=tier.model,
@@ -75,13 +77,19 @@ def _tier(name: str, tier: TierDocument) -> Tier:
         price=_price(tier),
         gpu=tier.gpu,
         gpu_count=tier.gpu_count,
-        endpoints=tuple(_endpoint(name, index, endpoint) for index, endpoint in enumerate(tier.endpoints)),
+        endpoints=tuple(_endpoint(name, index, endpoint, timeouts) for index, endpoint in enumerate(tier.endpoints)),
         context=tier.context,
         output=tier.output,
         slots=tier.slots,
         queue=Queue(length=tier.queue.length, wait_seconds=tier.queue.wait),
-        timeouts=Timeouts(**tier.timeouts.model_dump()),
+        timeouts=timeouts,
+        retry=Retry(**tier.retry.model_dump()),
+        breaker=Breaker(**tier.breaker.model_dump()),
+        affinity=tier.affinity,
+        continue_streams=tier.continue_,
         fallback=tuple(tier.fallback),
+        escalation=tuple(tier.escalation),
+        downgrade=tier.downgrade,
     )
 
 
@@ -93,8 +101,11 @@ def _price(tier: TierDocument) -> Price:
     raise ValueError("a tier without a price")
 
 
-def _endpoint(tier: str, index: int, endpoint: EndpointDocument) -> Endpoint:
-    return Endpoint(name=f"{tier}/{index}", url=endpoint.url, api_key=endpoint.api_key)
+def _endpoint(tier: str, index: int, endpoint: EndpointDocument, timeouts: Timeouts) -> Endpoint:
+    own = endpoint.timeouts.model_dump(exclude_none=True)
+    return Endpoint(
+        name=f"{tier}/{index}", url=endpoint.url, api_key=endpoint.api_key, timeouts=replace(timeouts, **own)
+    )
 
 
 def _budget(budget: BudgetDocument) -> Budget:

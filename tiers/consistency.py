@@ -1,4 +1,4 @@
-"""Fields that must agree with each other: one price per tier, one owner per budget, one secret per key."""
+"""Fields that must agree: one price for a tier, larger contexts to escalate to, one owner of a budget, and so on."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,7 @@ def findings(data: object) -> Iterator[Finding]:
     """Every disagreement in the document's plain data, as far as its shape lets it be read."""
     yield from _prices(data)
     yield from _outputs(data)
+    yield from _escalations(data)
     yield from _owners(data)
     yield from _keys(data)
 
@@ -46,6 +47,23 @@ def _outputs(data: object) -> Iterator[Finding]:
                 message=f"an answer of {output} tokens is longer than the context of {context}",
                 remedy=f"write at most {context}, or leave output out",
             )
+
+
+def _escalations(data: object) -> Iterator[Finding]:
+    """Tiers that a request is to escalate to although they hold no more than the one before."""
+    contexts = {str(path[1]): size for path, size in select(data, "tiers", ANY, "context") if type(size) is int}
+    for path, names in select(data, "tiers", ANY, "escalation"):
+        before = str(path[1])
+        for index, name in enumerate(names if isinstance(names, list) else ()):
+            if not isinstance(name, str) or name == path[1] or name not in contexts:
+                continue
+            if before in contexts and contexts[name] <= contexts[before]:
+                yield Finding(
+                    path=(*path, index),
+                    message=f"the context of {quoted(name)} is not larger than that of {quoted(before)}",
+                    remedy="name tiers with larger and larger contexts, the smallest first",
+                )
+            before = name
 
 
 def _owners(data: object) -> Iterator[Finding]:

@@ -36,6 +36,25 @@ class _Form(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class EndpointTimeoutsDocument(_Form):
+    """How long the gateway waits for this endpoint, where that differs from its tier."""
+
+    connect: PositiveDuration | None = Field(
+        default=None, description="For a connection (TCP and TLS).", examples=["5s"]
+    )
+    headers: PositiveDuration | None = Field(
+        default=None, description="From sending a request to the head of its answer.", examples=["90s"]
+    )
+    first_token: PositiveDuration | None = Field(
+        default=None,
+        description="From sending a stream's request to the first event with content.",
+        examples=["15s"],
+    )
+    idle: PositiveDuration | None = Field(
+        default=None, description="Between two pieces of an answer.", examples=["30s"]
+    )
+
+
 class EndpointDocument(_Form):
     """One address that serves a tier."""
 
@@ -47,6 +66,11 @@ class EndpointDocument(_Form):
         default=None,
         description="Where the endpoint's key is to be read: `env:NAME` or `file:PATH`; none if left out.",
         examples=["env:RUNPOD_API_KEY", "file:/run/secrets/runpod"],
+    )
+    timeouts: EndpointTimeoutsDocument = Field(
+        default=EndpointTimeoutsDocument(),
+        description="Its own timeouts; what is left out is the tier's. `total` is always the tier's.",
+        examples=[{"headers": "90s", "first_token": "15s"}],
     )
 
 
@@ -65,14 +89,72 @@ class TimeoutsDocument(_Form):
     """How long the gateway waits for an endpoint."""
 
     connect: PositiveDuration = Field(default=5.0, description="For a connection (TCP and TLS).", examples=["5s"])
-    first_byte: PositiveDuration = Field(
-        default=600.0, description="From sending a request to the first byte of its answer.", examples=["10m"]
+    headers: PositiveDuration = Field(
+        default=600.0, description="From sending a request to the head of its answer.", examples=["90s"]
+    )
+    first_token: PositiveDuration | None = Field(
+        default=None,
+        description=(
+            "From sending a stream's request to the first event with content; until then nothing of the answer is sent"
+            " on, so that another endpoint or tier can still be asked. Without it there is no limit but the others."
+        ),
+        examples=["15s"],
     )
     idle: PositiveDuration = Field(default=60.0, description="Between two pieces of an answer.", examples=["60s"])
     total: PositiveDuration = Field(
         default=600.0,
         description="For a whole request, all attempts included. A request reserves this much GPU time.",
         examples=["10m"],
+    )
+
+
+class RetryDocument(_Form):
+    """How often and how soon a request that failed is tried again."""
+
+    attempts: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=4,
+        description=(
+            "Tries of one request in all, over endpoints and tiers. Each tier that is to follow has one of them kept"
+            " for it; the rest repeat what failed at the same tier."
+        ),
+        examples=[3],
+    )
+    backoff: Duration = Field(
+        default=0.2,
+        description="The wait before a tier is tried again is drawn from 0 to this; the bound doubles from try to try.",
+        examples=["200ms"],
+    )
+    backoff_max: Duration = Field(default=5.0, description="The largest such bound.", examples=["5s"])
+    retry_after_max: Duration = Field(
+        default=5.0,
+        description="The longest `Retry-After` that is waited for; for a longer one the next tier is asked at once.",
+        examples=["2s"],
+    )
+
+
+class BreakerDocument(_Form):
+    """When an endpoint is left alone, and how it is found out that it is well again."""
+
+    failures: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=3, description="Failures in a row after which it is left alone.", examples=[3]
+    )
+    within: PositiveDuration = Field(
+        default=30.0, description="How old the first of these failures may be.", examples=["30s"]
+    )
+    open: PositiveDuration = Field(
+        default=5.0,
+        description="How long it is left alone; twice as long each time that it is still not well.",
+        examples=["5s"],
+    )
+    open_max: PositiveDuration = Field(default=20.0, description="The longest such time.", examples=["1m"])
+    probe: Literal["auto", "models", "health", "none"] = Field(
+        default="auto",
+        description=(
+            "What the gateway asks an endpoint that was left alone: `models` (`GET /models`, which wakes a Runpod"
+            " worker), `health` (`GET /health`), or `none`, so that one request of a caller is the trial. `auto` is"
+            " Runpod's own health address for Runpod's endpoints, which wakes none, and `models` for others."
+        ),
+        examples=["models"],
     )
 
 
@@ -146,10 +228,44 @@ class TierDocument(ModelDocument):
         description="How long the gateway waits for the endpoints.",
         examples=[{"total": "5m"}],
     )
+    retry: RetryDocument = Field(
+        default=RetryDocument(),
+        description="How often and how soon a request that failed is tried again.",
+        examples=[{"attempts": 3, "backoff": "100ms"}],
+    )
+    breaker: BreakerDocument = Field(
+        default=BreakerDocument(),
+        description="When an endpoint is left alone, and how it is found out that it is well again.",
+        examples=[{"failures": 5, "open": "10s"}],
+    )
+    affinity: Literal["none", "session", "prefix"] = Field(
+        default="none",
+        description=(
+            "Which requests go to the same one of several endpoints, for its cache: those of one `session` (the run, or"
+            " the agent), or those whose messages begin with the same kibibyte (`prefix`)."
+        ),
+        examples=["session"],
+    )
+    continue_: bool = Field(
+        default=False,
+        alias="continue",
+        description="Whether another worker of the same model goes on with a stream that broke; needs vLLM.",
+        examples=[True],
+    )
     fallback: list[Text] = Field(
         default=[],
         description="Tiers to try, in this order, when this one fails before its first byte.",
         examples=[["reasoning"]],
+    )
+    escalation: list[Text] = Field(
+        default=[],
+        description="Tiers for requests that do not fit into this one's context; each has a larger one than the last.",
+        examples=[["long-context"]],
+    )
+    downgrade: Text | None = Field(
+        default=None,
+        description="The tier that serves a request for which a budget has not enough left here.",
+        examples=["routing"],
     )
 
 

@@ -19,6 +19,8 @@ _KINDS = {
     "dict_type": "must be a mapping of names to values",
     "model_type": "must be a mapping of keys to values",
 }
+_RENAMED = {"first_byte": "headers"}
+"""Keys of earlier versions → what they are called now."""
 
 
 def explain(error: ErrorDetails) -> Finding:
@@ -33,8 +35,10 @@ def explain(error: ErrorDetails) -> Finding:
             word = str(path[-1])
             return Finding(
                 path=path,
-                message=f"unknown key {quoted(word)}",
-                remedy=choices(word, model.model_fields),
+                message=f"{quoted(word)} is now called {quoted(_RENAMED[word])}"
+                if word in _RENAMED
+                else f"unknown key {quoted(word)}",
+                remedy=f"write `{_RENAMED[word]}:` instead" if word in _RENAMED else choices(word, _named(model)),
             )
         case "missing":
             message = "is missing"
@@ -64,11 +68,16 @@ def _owner(path: tuple[str | int, ...]) -> tuple[type[BaseModel], tuple[str, Fie
     for step in path:
         if _is_model(annotation):
             model = annotation
-            field = str(step), model.model_fields[str(step)]
+            field = str(step), _named(model)[str(step)]
             annotation = _bare(field[1].annotation)
         else:
             annotation = _bare((get_args(annotation) or (None,))[-1])
     return (annotation if _is_model(annotation) else model), field
+
+
+def _named(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A model's fields by the names that operators write: one that is a word of Python's has an alias."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
 
 
 def _bare(annotation: Any) -> Any:  # noqa: ANN401 - annotations have no common type

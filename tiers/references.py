@@ -7,7 +7,13 @@ from typing import Any
 from tiers.paths import ANY, Path, select
 from tiers.problems import Finding, choices, quoted
 
-_TIER_NAMES = (("tiers", ANY, "fallback", ANY), ("routes", ANY, "tier"), ("keys", ANY, "tiers", ANY))
+_TIER_NAMES = (
+    ("tiers", ANY, "fallback", ANY),
+    ("tiers", ANY, "escalation", ANY),
+    ("tiers", ANY, "downgrade"),
+    ("routes", ANY, "tier"),
+    ("keys", ANY, "tiers", ANY),
+)
 _TIER_GLOBS = (("budgets", ANY, "owner", "tier"),)
 _KEY_GLOBS = (
     ("budgets", ANY, "owner", "key"),
@@ -17,7 +23,7 @@ _KEY_GLOBS = (
 
 
 def findings(data: object) -> Iterator[Finding]:
-    """Every reference that leads nowhere, and every tier that falls back to itself or twice to the same."""
+    """Every reference that leads nowhere, and every tier that leads to itself or twice to the same."""
     tiers = [str(path[-1]) for path, _ in select(data, "tiers", ANY)]
     keys = [name for _, name in select(data, "keys", ANY, "name") if isinstance(name, str)]
     for path, name in _texts(data, _TIER_NAMES):
@@ -27,17 +33,21 @@ def findings(data: object) -> Iterator[Finding]:
         for path, glob in _texts(data, patterns):
             if not any(fnmatchcase(name, glob) for name in known):
                 yield Finding(path=path, message=f"no {kind} is called {quoted(glob)}", remedy=choices(glob, known))
-    yield from _fallbacks(data)
+    yield from _successors(data, "fallback", "falls back")
+    yield from _successors(data, "escalation", "escalates")
+    for path, name in select(data, "tiers", ANY, "downgrade"):
+        if name == path[1]:
+            yield Finding(path=path, message="the tier is downgraded to itself", remedy="take it out")
 
 
-def _fallbacks(data: object) -> Iterator[Finding]:
-    for path, fallback in select(data, "tiers", ANY, "fallback"):
-        if not isinstance(fallback, list):
+def _successors(data: object, field: str, verb: str) -> Iterator[Finding]:
+    for path, names in select(data, "tiers", ANY, field):
+        if not isinstance(names, list):
             continue
-        for index, name in enumerate(fallback):
+        for index, name in enumerate(names):
             if name == path[1]:
-                yield Finding(path=(*path, index), message="the tier falls back to itself", remedy="take it out")
-            elif name in fallback[:index]:
+                yield Finding(path=(*path, index), message=f"the tier {verb} to itself", remedy="take it out")
+            elif name in names[:index]:
                 yield Finding(path=(*path, index), message=f"{quoted(str(name))} is there twice", remedy="keep one")
 
 

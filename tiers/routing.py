@@ -4,9 +4,11 @@ This runs once per request and depends on values alone. A named tier is one look
 from the top until one matches. Neither walks through the tiers.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from tiers.estimate import likely_prompt_tokens
 from tiers.naming import AUTO
 from tiers.tiermap import Conditions, Tier, TierMap
 
@@ -31,7 +33,8 @@ class Profile:
 class Candidate:
     """A tier that may serve the request.
 
-    ``reason`` is ``tier``, ``alias`` or ``model`` as the caller named it, ``route:<name>`` or ``fallback``.
+    ``reason`` is ``tier``, ``alias`` or ``model`` as the caller named it, ``route:<name>``, or what came before:
+    ``fallback``, ``spill-over``, ``escalation``, ``downgrade``, ``retry`` or ``continuation``.
     """
 
     tier: Tier
@@ -56,9 +59,7 @@ def candidates(tier_map: TierMap, profile: Profile) -> tuple[Candidate, ...]:
     """The tier that the request asks for, or that the routes choose for ``auto``, then its fallback tiers.
 
     Raises:
-        UnknownModel: The model is no tier's name, alias or unambiguous model, or it is ``auto`` and there are
-        no
-            routes.
+        UnknownModel: The model is no tier's name, alias or unambiguous model; or ``auto``, and there are no routes.
     """
     named = tier_map.names.get(profile.model)
     if named is not None:
@@ -72,6 +73,30 @@ def candidates(tier_map: TierMap, profile: Profile) -> tuple[Candidate, ...]:
         Candidate(tier=tier, reason=reason),
         *(Candidate(tier=tier_map.tiers[name], reason="fallback") for name in tier.fallback),
     )
+
+
+def likely_context(prompt_bytes: int, max_output: int | None, *, media: bool) -> int:
+    """The context that a request likely needs: its prompt, and the answer that it asks for at most.
+
+    0 where nothing can be said: a prompt with images or sound has fewer tokens than its size tells.
+    """
+    return 0 if media else likely_prompt_tokens(prompt_bytes) + (max_output or 0)
+
+
+def escalated(found: Sequence[Candidate], larger: Sequence[Tier], *, needed: int, asked: bool) -> list[Candidate]:
+    """The candidates of a request that its tier does not hold, or that ``asked`` for a larger one.
+
+    First come the ``larger`` tiers that hold it; then the others that do, with the one that was asked for. Where no
+    larger one does, nothing changes: the estimate may be wrong, and the endpoint knows.
+    """
+    if not asked and needed <= found[0].tier.context:
+        return list(found)
+    first = [Candidate(tier=tier, reason="escalation") for tier in larger if needed <= tier.context]
+    if not first:
+        return list(found)
+    names = {candidate.tier.name for candidate in first}
+    others = [one for one in found if needed <= one.tier.context and one.tier.name not in names]
+    return first + others
 
 
 def matches(when: Conditions, profile: Profile) -> bool:

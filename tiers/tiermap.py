@@ -8,6 +8,7 @@ Durations are seconds, sizes tokens, money microdollars.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from tiers.gpus import Gpu
 from tiers.price import Price
@@ -25,16 +26,6 @@ class SecretReference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """One address that serves a tier. ``name`` is unique in the tier map and safe as a metric label."""
-
-    name: str
-    url: str
-    """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash."""
-    api_key: SecretReference | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
     """How many requests may wait for a slot in one gateway process, and for how long."""
 
@@ -48,12 +39,57 @@ class Timeouts:
 
     connect: float = 5.0
     """For a connection (TCP and TLS)."""
-    first_byte: float = 600.0
-    """From sending a request to the first byte of its answer."""
+    headers: float = 600.0
+    """From sending a request to the head of its answer."""
+    first_token: float | None = None
+    """From sending a stream's request to the first event with content; ``None`` is no limit of its own."""
     idle: float = 60.0
     """Between two pieces of an answer."""
     total: float = 600.0
-    """For a whole request, all attempts included; reservations live as long."""
+    """For a whole request, all attempts included; reservations live as long. The tier's, never an endpoint's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """How often and how soon a request is tried again, durations in seconds."""
+
+    attempts: int = 4
+    """Tries of one request in all, over endpoints and tiers."""
+    backoff: float = 0.2
+    """The wait before the second try at a tier is drawn from 0 to this, and the bound doubles from try to try …"""
+    backoff_max: float = 5.0
+    """… up to this."""
+    retry_after_max: float = 5.0
+    """The longest ``Retry-After`` that is waited for; for a longer one the next tier is asked at once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Breaker:
+    """When an endpoint is left alone, and how it is found out that it is well again. Durations are seconds."""
+
+    failures: int = 3
+    """Failures in a row after which it is left alone …"""
+    within: float = 30.0
+    """… if none of them is older than this."""
+    open: float = 5.0
+    """How long it is left alone at first; twice as long each time that it is still not well …"""
+    open_max: float = 20.0
+    """… up to this."""
+    probe: Literal["auto", "models", "health", "none"] = "auto"
+    """What the gateway asks it then: Runpod's health address where it is Runpod's, else its models (``auto``); its
+    models; its health address; or nothing, so that one request of a caller is the trial."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One address that serves a tier. ``name`` is unique in the tier map and safe as a metric label."""
+
+    name: str
+    url: str
+    """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash."""
+    api_key: SecretReference | None = None
+    timeouts: Timeouts = Timeouts()
+    """Its own, where it has them, and for the rest its tier's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +112,19 @@ class Tier:
     """Requests at once, over all endpoints and gateway processes."""
     queue: Queue = Queue()
     timeouts: Timeouts = Timeouts()
+    """What ``total`` is read from; the other times are each endpoint's."""
+    retry: Retry = Retry()
+    breaker: Breaker = Breaker()
+    affinity: Literal["none", "session", "prefix"] = "none"
+    """What decides which of several endpoints a request goes to: nothing, its session, or its prompt's beginning."""
+    continue_streams: bool = False
+    """Whether another worker may go on with a stream that broke."""
     fallback: tuple[str, ...] = ()
+    """Tiers for a request that failed here."""
+    escalation: tuple[str, ...] = ()
+    """Tiers for a request that does not fit into the context here, the smallest that may do first."""
+    downgrade: str | None = None
+    """The tier for a request for which a budget has not enough left here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ tiers:
     context: 2000
     output: 1000
     slots: 4
-    timeouts: {connect: 500ms, first_byte: 10s, idle: 5s, total: 1m}
+    timeouts: {connect: 500ms, headers: 10s, idle: 5s, total: 1m}
 routes:
   - {name: classifiers, when: {agent: ["router", "classifier-*"]}, tier: routing}
   - {name: long prompts, when: {prompt_tokens: ">12000"}, tier: reasoning}

@@ -1,12 +1,13 @@
 import pytest
 
-from tests.tiers.samples import WHOLE, changed
+from tests.tiers.samples import FILE, WHOLE, changed
 from tiers.build import tier_map
 from tiers.document import TierMapDocument
 from tiers.gpus import catalogue
 from tiers.load import load
 from tiers.price import GpuPrice, TokenPrice
 from tiers.tiermap import (
+    Breaker,
     Budget,
     Comparison,
     Conditions,
@@ -14,6 +15,7 @@ from tiers.tiermap import (
     Key,
     Owner,
     Queue,
+    Retry,
     Route,
     SecretReference,
     Tier,
@@ -36,6 +38,7 @@ def test_every_field_arrives() -> None:
                 name="routing/0",
                 url="http://127.0.0.1:9100/v1",
                 api_key=SecretReference("env", "ROUTING_KEY"),
+                timeouts=Timeouts(),
             ),
         ),
         context=16384,
@@ -46,7 +49,7 @@ def test_every_field_arrives() -> None:
     )
     external = built.tiers["external"]
     assert external.price == TokenPrice(input_microdollars=150_000, output_microdollars=600_000)
-    assert external.timeouts == Timeouts(connect=0.5, first_byte=10.0, idle=5.0, total=60.0)
+    assert external.timeouts == Timeouts(connect=0.5, headers=10.0, idle=5.0, total=60.0)
     assert (external.output, external.gpu) == (1000, None)
     assert built.routes == (
         Route(name="classifiers", when=Conditions(agent=("router", "classifier-*")), tier="routing"),
@@ -111,3 +114,29 @@ def test_an_unchecked_document_without_a_price_is_not_built() -> None:
     )
     with pytest.raises(ValueError, match="without a price"):
         tier_map(document)
+
+
+def test_an_endpoints_own_timeouts_go_before_its_tiers() -> None:
+    """But for the whole request's: that is the tier's."""
+    text = changed(
+        '[{url: "http://127.0.0.1:9101/v1/"}, {url: "http://127.0.0.1:9102/v1"}]',
+        '[{url: "http://127.0.0.1:9101/v1/"}, {url: "http://127.0.0.1:9102/v1", timeouts: {headers: 9s,'
+        " first_token: 3s}}]\n    timeouts: {headers: 90s, idle: 7s, total: 2m}",
+    )
+    one, other = load(text, file=FILE).tiers["reasoning"].endpoints
+    assert one.timeouts == Timeouts(headers=90.0, idle=7.0, total=120.0)
+    assert other.timeouts == Timeouts(headers=9.0, first_token=3.0, idle=7.0, total=120.0)
+
+
+def test_what_is_done_about_failures_is_read() -> None:
+    text = changed(
+        "fallback: [reasoning]",
+        "retry: {attempts: 6, backoff: 100ms, backoff_max: 2s, retry_after_max: 1s}\n"
+        "    breaker: {failures: 5, within: 1m, open: 2s, open_max: 30s, probe: none}\n"
+        "    affinity: session\n    continue: true\n    escalation: [reasoning]\n    downgrade: external",
+    )
+    built = load(text, file=FILE).tiers["routing"]
+    assert built.retry == Retry(attempts=6, backoff=0.1, backoff_max=2.0, retry_after_max=1.0)
+    assert built.breaker == Breaker(failures=5, within=60.0, open=2.0, open_max=30.0, probe="none")
+    assert (built.affinity, built.continue_streams) == ("session", True)
+    assert (built.escalation, built.downgrade) == (("reasoning",), "external")

@@ -72,3 +72,35 @@ def test_a_map_without_keys_is_refused_since_every_call_would_be() -> None:
 def test_what_has_another_shape_is_left_to_the_schema(old: str, new: str) -> None:
     [problem] = problems(changed(old, new))
     assert problem.message.startswith("must be")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field", "message"),
+    [
+        (
+            "context: 32768",
+            "context: 16384",
+            "tiers.routing.escalation[0]",
+            'of "reasoning" is not larger than that of "ro',
+        ),
+        (
+            "[reasoning]",
+            "[reasoning, external]",
+            "tiers.routing.escalation[1]",
+            'of "external" is not larger than that of',
+        ),
+    ],
+)
+def test_a_request_escalates_to_ever_larger_contexts(old: str, new: str, field: str, message: str) -> None:
+    """So that no tier is tried that cannot hold more than the one before, and there is no way round in circles."""
+    text = changed("fallback: [reasoning]", "escalation: [reasoning]")
+    assert problems(text) == ()
+    [problem] = problems(text.replace(old, new))
+    assert problem.field == field
+    assert message in problem.message
+
+
+@pytest.mark.parametrize("names", ["{}", "[3]", "nothing"])
+def test_an_escalation_of_another_shape_is_left_to_the_schema(names: str) -> None:
+    [problem] = problems(changed("fallback: [reasoning]", f"escalation: {names}"))
+    assert problem.message.startswith("must be")

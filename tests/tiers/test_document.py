@@ -4,8 +4,8 @@ import pytest
 from pydantic import BaseModel
 
 from tiers import document
-from tiers.document import TierDocument, TierMapDocument, TimeoutsDocument
-from tiers.tiermap import Queue, Timeouts
+from tiers.document import BreakerDocument, RetryDocument, TierDocument, TierMapDocument, TimeoutsDocument
+from tiers.tiermap import Breaker, Queue, Retry, Timeouts
 
 FORMS = [
     form
@@ -33,6 +33,8 @@ def test_what_is_left_out_is_what_the_domain_leaves_out() -> None:
     queue = TierDocument.model_fields["queue"].default
     assert Queue() == Queue(length=queue.length, wait_seconds=queue.wait)
     assert Timeouts() == Timeouts(**TimeoutsDocument().model_dump())
+    assert Retry() == Retry(**RetryDocument().model_dump())
+    assert Breaker() == Breaker(**BreakerDocument().model_dump())
 
 
 def test_examples_can_be_read() -> None:

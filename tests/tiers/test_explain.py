@@ -32,6 +32,17 @@ from tests.tiers.samples import changed, problems
         ("gpu: RTX 4090", "gpu: RTX 4099", '7:5: tiers.routing.gpu: unknown GPU "RTX 4099" — use one of: RTX A4000,'),
         ("wait: 30s", "wayt: 30s", 'unknown key "wayt" — use one of: length, wait; did you mean "wait"?'),
         ("store: embedded", "stor: embedded", 'did you mean "store"?'),
+        (
+            "headers: 10s,",
+            "first_byte: 10s,",
+            'timeouts.first_byte: "first_byte" is now called "headers" — write `headers:` instead',
+        ),
+        (
+            "fallback: [reasoning]",
+            "continue: perhaps",
+            "14:5: tiers.routing.continue: must be true or false — for example `continue: true`",
+        ),
+        ("fallback: [reasoning]", "continu: true", 'did you mean "continue"?'),
     ],
 )
 def test_a_complaint_of_the_schema_says_what_to_write(old: str, new: str, expected: str) -> None:

@@ -26,6 +26,10 @@ from tests.tiers.samples import changed, line_of, problems
             "tiers.routing.fallback[1]",
             "is there twice",
         ),
+        ("fallback: [reasoning]", "escalation: [rezoning]", "tiers.routing.escalation[0]", 'tier is called "rezo'),
+        ("fallback: [reasoning]", "escalation: [routing]", "tiers.routing.escalation[0]", "escalates to itself"),
+        ("fallback: [reasoning]", "downgrade: rezoning", "tiers.routing.downgrade", 'tier is called "rezo'),
+        ("fallback: [reasoning]", "downgrade: routing", "tiers.routing.downgrade", "is downgraded to itself"),
     ],
 )
 def test_a_name_that_leads_nowhere(old: str, new: str, field: str, message: str) -> None:

@@ -3,7 +3,15 @@ from typing import Any
 import pytest
 
 from tests.tiers.samples import tier, tier_map
-from tiers.routing import Profile, UnknownModel, candidates, matches
+from tiers.routing import (
+    Candidate,
+    Profile,
+    UnknownModel,
+    candidates,
+    escalated,
+    likely_context,
+    matches,
+)
 from tiers.tiermap import Comparison, Conditions, Route
 
 SMALL = tier("small", aliases=("gpt-4.1-mini",), fallback=("large", "other"))
@@ -85,3 +93,40 @@ def test_all_conditions_of_a_route_must_hold() -> None:
     when = Conditions(agent=("a",), tools=True)
     assert not matches(when, Profile(model="auto", agent="a"))
     assert matches(when, Profile(model="auto", agent="a", tools=True))
+
+
+FOUND = (
+    Candidate(tier=tier("small", context=100), reason="tier"),
+    Candidate(tier=tier("spare", context=150), reason="fallback"),
+    Candidate(tier=tier("huge", context=900), reason="fallback"),
+)
+LARGER = (tier("large", context=200), tier("huge", context=900))
+
+
+@pytest.mark.parametrize(
+    ("needed", "asked", "expected"),
+    [
+        (100, False, ["small:tier", "spare:fallback", "huge:fallback"]),
+        (101, False, ["large:escalation", "huge:escalation", "spare:fallback"]),
+        (160, False, ["large:escalation", "huge:escalation"]),
+        (201, False, ["huge:escalation"]),
+        (901, False, ["small:tier", "spare:fallback", "huge:fallback"]),
+        (10, True, ["large:escalation", "huge:escalation", "small:tier", "spare:fallback"]),
+        (201, True, ["huge:escalation"]),
+    ],
+)
+def test_a_request_escalates_to_the_tiers_that_hold_it(needed: int, asked: bool, expected: list[str]) -> None:
+    """Where it does not fit or asks for it; where no tier holds it, the endpoint is left to say so."""
+    found = escalated(FOUND, LARGER, needed=needed, asked=asked)
+    assert [f"{one.tier.name}:{one.reason}" for one in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("prompt_bytes", "max_output", "media", "needed"),
+    [(400, None, False, 100), (401, 50, False, 151), (4_000_000, 50, True, 0)],
+)
+def test_a_request_needs_room_for_its_prompt_and_its_answer(
+    prompt_bytes: int, max_output: int | None, media: bool, needed: int
+) -> None:
+    """Images say nothing: their bytes are no tokens."""
+    assert likely_context(prompt_bytes, max_output, media=media) == needed

@@ -1,36 +1,34 @@
-"""Every endpoint of the tier map with its connections, its key and what is in flight on it from this process."""
+"""Every endpoint of the tier map, and which endpoint of a tier gets a request."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 
+from gateway.exchange import Clock
+from gateway.upstream.health import Health, Report, untold
+from gateway.upstream.probe import probe_of
+from gateway.upstream.station import Station
 from gateway.upstream.transport import Transport
-from gateway.wire.header_lines import HeaderLines
-from tiers.meter import Meter
+from gateway.upstream.watch import Watch
+from tiers.affinity import preferred
 from tiers.tiermap import Endpoint, Tier, TierMap, Timeouts
 
 
-class Station:
-    """One endpoint as this process sees it.
+class _Group:
+    """The stations of one tier; ``turn`` is the one at which the next search for the least loaded begins."""
 
-    Attributes:
-        headers: What every request to it carries: its own key, where it has one.
-        meter: Splits its busy seconds among the requests in flight.
-    """
+    __slots__ = ("stations", "turn")
 
-    __slots__ = ("endpoint", "headers", "meter", "transport")
-
-    def __init__(self, *, endpoint: Endpoint, transport: Transport, api_key: str | None) -> None:
-        self.endpoint = endpoint
-        self.transport = transport
-        self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())] if api_key else [])
-        self.meter = Meter()
+    def __init__(self, stations: Sequence[Station]) -> None:
+        self.stations = stations
+        self.turn = 0
 
 
 class Fleet:
     """The stations of every tier."""
 
-    def __init__(self, stations: Mapping[str, tuple[Station, ...]]) -> None:
+    def __init__(self, stations: Mapping[str, Sequence[Station]]) -> None:
         """``stations``: tier name → its stations, at least one."""
-        self._stations = stations
+        self._groups = {name: _Group(of_tier) for name, of_tier in stations.items()}
+        self._watch = Watch(list(stations.values()))
 
     @classmethod
     def of(
@@ -39,30 +37,116 @@ class Fleet:
         *,
         connect: Callable[[Endpoint, Tier], Transport],
         api_key: Callable[[Endpoint], str | None],
+        clock: Clock,
+        report: Report = untold,
+        before: "Fleet | None" = None,
     ) -> "Fleet":
         """A fleet for ``tier_map``; ``connect`` makes an endpoint's transport, ``api_key`` knows its key.
 
         Tiers whose endpoints have one URL, as for several adapters of one model, share its connections where they wait
-        equally long.
+        equally long. ``report`` is told of endpoints that are left alone and asked again. What is known of an
+        endpoint's condition is taken over from ``before``, the fleet of the tier map until now, where both have it.
         """
         made: dict[tuple[str, Timeouts], Transport] = {}
+
+        def way(endpoint: Endpoint, tier: Tier) -> Transport:
+            key = (endpoint.url, endpoint.timeouts)
+            if key not in made:
+                made[key] = connect(endpoint, tier)
+            return made[key]
+
         stations: dict[str, tuple[Station, ...]] = {}
         for name, tier in tier_map.tiers.items():
             of_tier = []
             for endpoint in tier.endpoints:
-                way = (endpoint.url, tier.timeouts)
-                if way not in made:
-                    made[way] = connect(endpoint, tier)
-                of_tier.append(Station(endpoint=endpoint, transport=made[way], api_key=api_key(endpoint)))
+                station = Station(
+                    tier=tier,
+                    endpoint=endpoint,
+                    transport=way(endpoint, tier),
+                    api_key=api_key(endpoint),
+                    clock=clock,
+                    report=report,
+                )
+                station.probe = probe_of(endpoint, tier, station.transport, station.headers, way)
+                station.health.probed = station.probe is not None
+                of_tier.append(station)
             stations[name] = tuple(of_tier)
-        return cls(stations)
+        fleet = cls(stations)
+        if before is not None:
+            fleet._take_over(before)
+        return fleet
 
-    def choose(self, tier: Tier) -> Station:
-        """The tier's station with the fewest requests in flight from this process."""
-        stations = self._stations[tier.name]
-        return stations[0] if len(stations) == 1 else min(stations, key=lambda station: station.meter.in_flight)
+    def choose(self, tier: Tier, affinity: bytes | None = None, avoid: Container[str] = ()) -> Station | None:
+        """The station that is to serve a request of ``tier``, or ``None`` where no endpoint may be asked now.
+
+        Of those that are well the one with the fewest requests in flight from this process, in turn where they are
+        even; or, with ``affinity``, the one that these bytes belong to. Endpoints that ``avoid`` names are taken only
+        where no other is left.
+        """
+        group = self._groups[tier.name]
+        stations = group.stations
+        if len(stations) == 1:
+            station = stations[0]
+            return station if station.health.well or station.health.rested() or station.health.begin_trial() else None
+        for station in stations:
+            health = station.health
+            if not health.well and not health.rested() and station.endpoint.name not in avoid and health.begin_trial():
+                return station
+        if affinity is not None:
+            return _preferred(group, affinity, avoid) or _preferred(group, affinity, ())
+        return _least_loaded(group, avoid) or _least_loaded(group, ())
+
+    def retry_after(self, tier: Tier) -> float:
+        """In how many seconds an endpoint of ``tier`` may be asked, as far as is known now; 0 where one may be."""
+        return min(station.health.wait_seconds() for station in self._groups[tier.name].stations)
+
+    def stations(self) -> list[Station]:
+        """All of them, in the tier map's order."""
+        return [station for group in self._groups.values() for station in group.stations]
+
+    def conditions(self) -> list[Health]:
+        """How every endpoint is."""
+        return [station.health for station in self.stations()]
+
+    async def run(self) -> None:
+        """Ask endpoints that were left alone whether they are well again, and eject outliers; until cancelled."""
+        await self._watch.run()
 
     async def aclose(self) -> None:
         """Close every connection that is idle, and the others when their answers end."""
-        for transport in {station.transport for stations in self._stations.values() for station in stations}:
+        transports = {station.transport for station in self.stations()}
+        transports |= {station.probe.transport for station in self.stations() if station.probe is not None}
+        for transport in transports:
             await transport.aclose()
+
+    def _take_over(self, before: "Fleet") -> None:
+        known = {_identity(station): station.health for station in before.stations()}
+        for station in self.stations():
+            health = known.get(_identity(station))
+            if health is not None:
+                health.settings, health.probed = station.health.settings, station.health.probed
+                station.health = health
+
+
+def _identity(station: Station) -> tuple[str, str, str]:
+    return station.health.tier, station.endpoint.name, station.endpoint.url
+
+
+def _least_loaded(group: _Group, avoid: Container[str]) -> Station | None:
+    stations = group.stations
+    at = group.turn = (group.turn + 1) % len(stations)
+    best: Station | None = None
+    for _ in range(len(stations)):
+        station = stations[at]
+        better = best is None or station.meter.in_flight < best.meter.in_flight
+        if better and station.health.well and station.endpoint.name not in avoid:
+            best = station
+        at = (at + 1) % len(stations)
+    return best
+
+
+def _preferred(group: _Group, affinity: bytes, avoid: Container[str]) -> Station | None:
+    left = [station for station in group.stations if station.health.well and station.endpoint.name not in avoid]
+    if not left:
+        return None
+    return left[preferred(affinity, [each.place for each in left], [each.meter.in_flight for each in left])]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.exchange import Clock
-from gateway.upstream.fleet import Station
+from gateway.upstream.station import Station
 from gateway.upstream.transport import UpstreamResponse
 from gateway.wire.events import EventStream
 from gateway.wire.headers import Header
@@ -43,17 +43,29 @@ class Flight:
     ``gpu_seconds`` is its share of the endpoint's busy seconds, once it has landed.
     """
 
-    __slots__ = ("clock", "gpu_seconds", "response", "started", "station")
+    __slots__ = ("_response", "clock", "departed_at", "gpu_seconds", "started", "station")
 
     def __init__(self, *, station: Station, clock: Clock, started: float) -> None:
         self.station = station
         self.clock = clock
         self.started = started
-        self.response: UpstreamResponse | None = None
+        self.departed_at = 0.0 if station.tally is None else clock.monotonic()
+        self._response: UpstreamResponse | None = None
         self.gpu_seconds = 0.0
+
+    @property
+    def response(self) -> UpstreamResponse | None:
+        """The answer, from its head on. Where the endpoint has siblings, setting it tells how long it took."""
+        return self._response
+
+    @response.setter
+    def response(self, response: UpstreamResponse | None) -> None:
+        self._response = response
+        if self.station.tally is not None:
+            self.station.tally.answered(self.clock.monotonic() - self.departed_at)
 
     async def land(self) -> None:
         """Give the connection back or close it; called once. Even an interrupted landing has stopped the meter."""
         self.gpu_seconds = self.station.meter.finish(self.started, self.clock.monotonic())
-        if self.response is not None:
-            await self.response.aclose()
+        if self._response is not None:
+            await self._response.aclose()

@@ -40,7 +40,7 @@ class HttpTransport:
 
     Args:
         url: The endpoint's base URL; see ``Address`` for what it is joined with.
-        timeouts: ``connect``, ``first_byte`` and ``idle`` are kept here; ``total`` is the caller's.
+        timeouts: ``connect``, ``headers`` and ``idle`` are kept here; ``first_token`` and ``total`` are the caller's.
         ssl_context: For ``https``; by default the system's authorities are trusted and sessions resumed.
         connections_max: See ``CONNECTIONS_MAX``.
         idle_max: See ``IDLE_MAX``; 0 means that no connection is used twice, and says so to the endpoint.

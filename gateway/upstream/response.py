@@ -37,6 +37,7 @@ class Response:
     """
 
     __slots__ = (
+        "_idle",
         "_line",
         "_loop",
         "_peer",
@@ -61,6 +62,7 @@ class Response:
         self._released = False
         self._peer = peer
         self._timeouts = timeouts
+        self._idle = timeouts.idle
         self._waiter: asyncio.Future[None] | None = None
         self.received = Reception(bodyless=bodyless)
         self.status = 0
@@ -80,7 +82,7 @@ class Response:
         """Wait for the head of the answer. Raises as ``Transport.send``."""
         received = self.received
         if not received.head_done and self.error is None:
-            await self._wait(self._timeouts.first_byte)
+            await self._wait(self._timeouts.headers)
         if not received.head_done and self.error is not None:
             raise self.error
         self.status = received.status
@@ -99,7 +101,7 @@ class Response:
                 return b""
             if self.error is not None:
                 raise self.error
-            await self._wait(self._timeouts.idle)
+            await self._wait(self._idle)
 
     async def pump(self, take: Callable[[bytes], bool]) -> None:
         """See ``UpstreamResponse.pump``. A piece costs no turn of the event loop and no wake-up of the reader."""
@@ -108,7 +110,7 @@ class Response:
                 continue  # the end came with that piece: nothing will wake a wait for it
             self._take = take
             try:
-                await self._wait(self._timeouts.idle)
+                await self._wait(self._idle)
             finally:
                 self._take = None
             if self._refusal is not None:
@@ -133,6 +135,10 @@ class Response:
                 f"{self._peer} sent an answer of more than {limit} bytes. Ask for less in one request."
             )
         return body
+
+    def hurry(self, seconds: float) -> None:
+        """See ``UpstreamResponse``."""
+        self._idle = min(self._idle, seconds)
 
     async def aclose(self) -> None:
         """See ``leave``, and ``UpstreamResponse``."""
@@ -179,9 +185,9 @@ class Response:
         if self._waiter is None or self._waiter.done():
             return False
         if self.received.head_done:
-            silence = f"sent nothing for {self._timeouts.idle:g} s in the middle of its answer (timeout idle)"
+            silence = f"sent nothing for {self._idle:g} s in the middle of its answer (timeout idle)"
         else:
-            silence = f"did not begin its answer within {self._timeouts.first_byte:g} s (timeout first_byte)"
+            silence = f"did not begin its answer within {self._timeouts.headers:g} s (timeout headers)"
         self.fail(UpstreamTimeout(f"{self._peer} {silence}. Try again, or give the tier a longer timeout."))
         return True
 
@@ -203,7 +209,7 @@ class Response:
             self._refusal = error
             more = False
         self._stopped = not more
-        self._line.expect_by(self._loop.time() + self._timeouts.idle)
+        self._line.expect_by(self._loop.time() + self._idle)
         if not more:
             self._take = None
         return more and not received.complete

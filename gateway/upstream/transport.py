@@ -57,6 +57,9 @@ class UpstreamResponse(Protocol):
     async def read(self, limit: int) -> bytes:
         """The rest of the body. Raises as ``chunk``, and ``UpstreamFailed`` above ``limit`` bytes."""
 
+    def hurry(self, seconds: float) -> None:
+        """From the next piece on, wait no longer than so many seconds for another."""
+
     async def aclose(self) -> None:
         """Give the connection back or close it. Never raises; calling it twice is fine."""
 
@@ -69,7 +72,7 @@ class Transport(Protocol):
 
         Raises:
             UpstreamUnreachable: No connection could be made within the connect timeout; nothing was sent.
-            UpstreamTimeout: No head came within the first-byte timeout.
+            UpstreamTimeout: No head came within the headers timeout.
             UpstreamFailed: The connection broke before the head was complete, what came was not HTTP, or the request
                 holds something that cannot be sent, such as a line break in a header.
         """

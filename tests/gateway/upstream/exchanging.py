@@ -13,7 +13,7 @@ from tiers.tiermap import Timeouts
 OK = b"HTTP/1.1 200 OK\r\n"
 PONG = OK + b"content-length: 4\r\n\r\npong"
 RECEIVE, ANSWER = Receive(), Send(PONG)
-PATIENT = Timeouts(connect=5, first_byte=5, idle=5)
+PATIENT = Timeouts(connect=5, headers=5, idle=5)
 MINUTES = 600.0
 
 

@@ -13,7 +13,7 @@ from gateway.upstream.response import Response
 from tests.doubles.manual_loop import ManualLoop, RecordingTransport
 from tiers.tiermap import Timeouts
 
-TIMEOUTS = Timeouts(connect=1, first_byte=600, idle=60)
+TIMEOUTS = Timeouts(connect=1, headers=600, idle=60)
 OK = b"HTTP/1.1 200 OK\r\n"
 HEAD = b"POST / HTTP/1.1\r\n\r\n"
 
@@ -360,6 +360,23 @@ async def test_silence_within_an_answer_ends_at_idle_counted_from_the_last_bytes
 
     assert "sent nothing for 60 s" in failing.result()
     assert bench.transport.aborted
+
+
+async def test_a_reader_that_is_in_a_hurry_waits_less_and_never_longer() -> None:
+    """A stream of which only the end is missing is not waited for as long as one in its middle."""
+    bench = Bench()
+    response = bench.begin()
+    bench.receive(OK + b"\r\n")
+    await response.head()
+    response.hurry(600)
+    response.hurry(5)
+    response.hurry(7)
+    async with asyncio.TaskGroup() as tasks:
+        failing = tasks.create_task(_error_of(response))
+        await waiting(failing)
+        bench.loop.advance(5)
+
+    assert "sent nothing for 5 s" in failing.result()
 
 
 async def test_a_reader_that_is_slow_itself_is_no_silence() -> None:

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
-from gateway.upstream.fleet import Station
 from gateway.upstream.flight import Flight
+from gateway.upstream.station import Station
 from tests.doubles.clock import ManualClock
 from tests.doubles.transport import FakeResponse, FakeTransport, Hang
 from tests.gateway.samples import token_tier
+from tiers.outliers import REQUESTS_MIN
+from tiers.tiermap import Endpoint, Tier
 
 
 def depart(clock: ManualClock, station: Station) -> Flight:
@@ -20,9 +22,14 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
+def station_of(tier: Tier, clock: ManualClock) -> Station:
+    [endpoint, *_] = tier.endpoints
+    return Station(tier=tier, endpoint=endpoint, transport=FakeTransport(), api_key="sk-secret", clock=clock)
+
+
 @pytest.fixture
-def station() -> Station:
-    return Station(endpoint=token_tier().endpoints[0], transport=FakeTransport(), api_key="sk-secret")
+def station(clock: ManualClock) -> Station:
+    return station_of(token_tier(), clock)
 
 
 async def test_a_landing_stops_the_meter_and_closes_the_answer(clock: ManualClock, station: Station) -> None:
@@ -66,6 +73,20 @@ async def test_an_interrupted_landing_has_stopped_the_meter(clock: ManualClock, 
     with pytest.raises(asyncio.CancelledError):
         await task
     assert (flight.gpu_seconds, station.meter.in_flight) == (1, 0)
+
+
+async def test_how_long_an_answer_took_is_told_where_there_are_siblings(clock: ManualClock) -> None:
+    """From the flight's departure to the answer's head; that is what endpoints of one tier are compared by."""
+    endpoints = tuple(Endpoint(name=f"two/{index}", url=f"http://{index}.test/v1") for index in range(2))
+    station = station_of(token_tier("two", endpoints=endpoints), clock)
+    for _ in range(REQUESTS_MIN):
+        flight = depart(clock, station)
+        clock.advance(0.25)
+        flight.response = FakeResponse()
+        clock.advance(5)
+        await flight.land()
+    assert station.tally is not None
+    assert station.tally.showing(out=False).first_byte_seconds == 0.25
 
 
 def test_no_key_shows_in_a_repr(clock: ManualClock, station: Station) -> None:

@@ -108,7 +108,7 @@ async def test_after_one_byte_of_the_answer_nothing_is_sent_again() -> None:
 
 async def test_after_a_time_limit_nothing_is_sent_again() -> None:
     script: list[Step] = [RECEIVE, ANSWER, RECEIVE]
-    async with ScriptedServer(script) as server, transport_to(server, replace(PATIENT, first_byte=0.5)) as transport:
+    async with ScriptedServer(script) as server, transport_to(server, replace(PATIENT, headers=0.5)) as transport:
         assert await exchanged(transport) == b"pong"
         with pytest.raises(UpstreamTimeout):
             await transport.send(request())
@@ -119,9 +119,9 @@ async def test_after_a_time_limit_nothing_is_sent_again() -> None:
 async def test_an_endpoint_that_never_answers_is_a_timeout() -> None:
     async with (
         ScriptedServer([RECEIVE]) as server,
-        transport_to(server, replace(PATIENT, first_byte=0.05)) as transport,
+        transport_to(server, replace(PATIENT, headers=0.05)) as transport,
     ):
-        with pytest.raises(UpstreamTimeout, match=r"within 0\.05 s \(timeout first_byte\)"):
+        with pytest.raises(UpstreamTimeout, match=r"within 0\.05 s \(timeout headers\)"):
             await transport.send(request())
         await server.until(lambda: server.open == 0)
 

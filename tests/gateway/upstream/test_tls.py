@@ -14,7 +14,7 @@ from gateway.upstream.transport import UpstreamRequest
 from tests.doubles.scripted_server import Close, Receive, ScriptedServer, Send
 from tiers.tiermap import Timeouts
 
-TIMEOUTS = Timeouts(connect=5, first_byte=5, idle=5)
+TIMEOUTS = Timeouts(connect=5, headers=5, idle=5)
 PONG = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\npong"
 REQUEST = UpstreamRequest(method=b"POST", path=b"/v1/x", headers=[], body=b"ping")
 

@@ -1,0 +1,53 @@
+"""One endpoint as this process sees it."""
+
+from gateway.errors import GatewayError
+from gateway.exchange import Clock
+from gateway.upstream.health import Health, Report, is_failure, untold
+from gateway.upstream.probe import Probe
+from gateway.upstream.tally import Tally
+from gateway.upstream.transport import Transport
+from gateway.wire.header_lines import HeaderLines
+from tiers.meter import Meter
+from tiers.tiermap import Endpoint, Tier
+
+
+class Station:
+    """An endpoint with its connections, its key, its condition, and what is in flight on it from this process.
+
+    Attributes:
+        headers: What every request to it carries: its own key, where it has one.
+        meter: Splits its busy seconds among the requests in flight.
+        health: Whether it may be asked.
+        probe: How it is asked whether it is well again; ``None`` where a request finds that out.
+        tally: How it did lately; ``None`` where its tier has no other to compare it with.
+        place: What names it for good, as affinity needs it.
+    """
+
+    __slots__ = ("endpoint", "headers", "health", "meter", "place", "probe", "tally", "transport")
+
+    def __init__(
+        self,
+        *,
+        tier: Tier,
+        endpoint: Endpoint,
+        transport: Transport,
+        api_key: str | None,
+        clock: Clock,
+        report: Report = untold,
+    ) -> None:
+        """``tier`` is the endpoint's; ``report`` is told when the endpoint is left alone and when it is asked again."""
+        self.endpoint = endpoint
+        self.transport = transport
+        self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())] if api_key else [])
+        self.meter = Meter()
+        self.health = Health(tier=tier.name, endpoint=endpoint.name, settings=tier.breaker, clock=clock, report=report)
+        self.probe: Probe | None = None
+        self.tally = Tally() if len(tier.endpoints) > 1 else None
+        self.place = endpoint.url.encode()
+
+    def report(self, error: GatewayError | None) -> None:
+        """How a try there ended, once per try: ``None`` where a good answer began and did not break."""
+        if error is not None or self.health.marked:
+            self.health.hear(error)
+        if self.tally is not None:
+            self.tally.count(failed=error is not None and is_failure(error))

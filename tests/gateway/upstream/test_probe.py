@@ -1,0 +1,123 @@
+"""How the gateway asks whether an endpoint is well again."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from gateway.errors import UpstreamFailed, UpstreamUnreachable
+from gateway.upstream.probe import Probe, health_url, probe_of
+from gateway.upstream.transport import Transport
+from gateway.wire.header_lines import HeaderLines
+from tests.doubles.transport import FakeResponse, FakeTransport, Hang
+from tests.gateway.samples import token_tier
+from tiers.tiermap import Breaker, Endpoint, Tier
+
+KEY = HeaderLines([(b"authorization", b"Bearer sk")])
+RUNPOD = "https://api.runpod.ai/v2/abc123/openai/v1"
+JOBS = {"completed": 1, "failed": 0, "inProgress": 0, "inQueue": 0, "retried": 0}
+
+
+def answer(status: int = 200, body: bytes = b"{}") -> FakeResponse:
+    return FakeResponse(body, status=status)
+
+
+@pytest.mark.parametrize(
+    ("url", "health"),
+    [
+        (RUNPOD, "https://api.runpod.ai/v2/abc123"),
+        ("https://api.runpod.ai/v2/abc123/openai", "https://api.runpod.ai/v2/abc123"),
+        ("http://127.0.0.1:9300/v2/abc123/openai/v1", "http://127.0.0.1:9300/v2/abc123"),
+        ("https://abc123.api.runpod.ai/v1", "https://api.runpod.ai/v2/abc123"),
+        ("https://abc123.api.runpod.ai", "https://api.runpod.ai/v2/abc123"),
+        ("https://abc123-8000.proxy.runpod.net/v1", None),
+        ("http://127.0.0.1:9100/v1", None),
+        ("https://api.openai.com/v1", None),
+        ("https://api.runpod.ai.example/v1", None),
+    ],
+)
+def test_runpods_endpoints_have_an_address_that_wakes_no_worker(url: str, health: str | None) -> None:
+    """Those with a queue, wherever they are, and those with a load balancer."""
+    assert health_url(url) == health
+
+
+@pytest.mark.parametrize(
+    ("url", "breaker", "asked"),
+    [
+        ("http://a.test/v1", Breaker(probe="auto"), ("http://a.test/v1", b"/v1/models")),
+        ("http://a.test/v1", Breaker(probe="health"), ("http://a.test/v1", b"/health")),
+        (RUNPOD, Breaker(probe="auto"), ("https://api.runpod.ai/v2/abc123", b"/health")),
+        (RUNPOD, Breaker(probe="health"), ("https://api.runpod.ai/v2/abc123", b"/health")),
+        (RUNPOD, Breaker(probe="models"), (RUNPOD, b"/v1/models")),
+        ("http://a.test/v1", Breaker(probe="none"), None),
+    ],
+)
+async def test_it_is_asked_what_its_tier_says(url: str, breaker: Breaker, asked: tuple[str, bytes] | None) -> None:
+    """With its own key; over its own connections, unless it is Runpod that is asked."""
+    ways: dict[str, FakeTransport] = {url: FakeTransport(answer())}
+
+    def connect(endpoint: Endpoint, tier: Tier) -> Transport:
+        assert tier.breaker is breaker
+        return ways.setdefault(endpoint.url, FakeTransport(answer()))
+
+    endpoint = Endpoint(name="a", url=url)
+    tier = token_tier(endpoints=(endpoint,), breaker=breaker)
+    probe = probe_of(endpoint, tier, ways[url], KEY, connect)
+    if asked is None:
+        assert probe is None
+        return
+    assert probe is not None
+    assert await probe.ask()
+    [request] = ways[asked[0]].requests
+    assert (request.method, request.path, request.body, list(request.headers)) == (b"GET", asked[1], b"", [KEY])
+    assert [response.closings for response in ways[asked[0]].answered] == [1]
+
+
+@pytest.mark.parametrize(
+    ("status", "well"), [(200, True), (401, True), (404, True), (429, True), (500, False), (503, False)]
+)
+async def test_what_answers_is_well_unless_it_says_that_it_is_not(status: int, well: bool) -> None:
+    """A server that knows no models, or wants another key, is there; the next requests tell more."""
+    assert await Probe("models", FakeTransport(answer(status)), []).ask() is well
+    assert await Probe("runpod", FakeTransport(answer(status)), []).ask() is well
+
+
+@pytest.mark.parametrize("error", [UpstreamUnreachable("refused"), UpstreamFailed("reset")])
+async def test_what_does_not_answer_is_not_well(error: Exception) -> None:
+    """Neither to the request nor in the middle of the answer."""
+    assert not await Probe("models", FakeTransport(error), []).ask()
+    assert not await Probe("models", FakeTransport(FakeResponse(b"{", error)), []).ask()
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for() -> None:
+    """Its connection is closed."""
+    response = FakeResponse(Hang())
+    async with asyncio.timeout(5):
+        assert not await Probe("models", FakeTransport(Hang()), [], seconds=0.01).ask()
+        assert not await Probe("models", FakeTransport(response), [], seconds=0.01).ask()
+    assert response.closings == 1
+
+
+@pytest.mark.parametrize(
+    ("workers", "queued", "well"),
+    [
+        ({"ready": 1}, 0, True),
+        ({"idle": 1, "unhealthy": 2}, 5, True),
+        ({"running": 2, "throttled": 1}, 5, True),
+        ({}, 0, True),
+        ({}, 3, False),
+        ({"initializing": 1}, 0, False),
+        ({"throttled": 3}, 1, False),
+        ({"unhealthy": 1}, 0, False),
+    ],
+    ids=["ready", "idle", "running", "cold", "none may start", "starting", "no GPU", "crashing"],
+)
+async def test_runpod_is_believed_what_it_says_of_workers(workers: dict[str, int], queued: int, well: bool) -> None:
+    """A cold endpoint is well: a request would start a worker."""
+    body = msgspec.json.encode({"jobs": JOBS | {"inQueue": queued}, "workers": workers})
+    assert await Probe("runpod", FakeTransport(answer(body=body)), []).ask() is well
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"workers": 7}'])
+async def test_an_answer_that_runpod_never_gave_before_is_no_reason_to_stay_away(body: bytes) -> None:
+    assert await Probe("runpod", FakeTransport(answer(body=body)), []).ask()

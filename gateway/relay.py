@@ -1,22 +1,34 @@
-"""Fifth step: pass the answer on to the client, byte for byte, and read on the way what accounting needs."""
+"""Fifth step: pass the answer on to the client, byte for byte, and read on the way what accounting needs.
+
+Where an answer broke off in a tier that continues streams, the rest of it comes from another attempt, and goes into the
+stream that the client is reading already.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from typing import Final
 
 from gateway.downstream import Client
 from gateway.errors import UpstreamFailed
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.flight import BegunAnswer
 from gateway.upstream.transport import UpstreamResponse
+from gateway.wire.continued import Continued
 from gateway.wire.events import EventStream
 from gateway.wire.headers import Header, to_client
+from gateway.wire.operations import Dialect
+from gateway.wire.unfinished import Unfinished
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
 
 BODY_END_SECONDS = 0.25
 """How long an endpoint may take to end its body after the stream's end marker."""
+FINISH_SECONDS = 5.0
+"""How long an endpoint may be silent between the last finish reason and the stream's end marker."""
+_JSON: Final = (b"content-type", b"application/json")
+"""What a whole answer is, whatever its endpoint says: clients that are told otherwise do not read it."""
 
 Ending = Callable[[], Awaitable[None]]
 """Sends what is left of an answer. It is called once the request is settled: who has the whole answer finds the
@@ -33,24 +45,51 @@ class Relay:
     async def __call__(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer, client: Client) -> Ending:
         """Send the answer but for its end. Fills in the exchange's status and usage and the attempt's first token.
 
+        Where the client has the beginning of an answer already, this is the rest of it.
+
         Raises:
-            UpstreamFailed: The endpoint's stream broke, reported an error or ended early.
+            UpstreamFailed: The endpoint's stream broke, reported an error or ended early, or is not the rest.
             UpstreamTimeout: It fell silent for longer than the tier's idle timeout.
         """
-        exchange.status = answer.status
-        headers = to_client(answer.headers)
-        headers += self._served_by(attempt)
-        if answer.events is None:
-            attempt.first_token_at = self._clock.monotonic()
-            _account(exchange, answer.usage, counted_output=likely_prompt_tokens(len(answer.body)))
-            return partial(client.send_whole, answer.status, headers, answer.body)
-        await client.start_stream(answer.status, headers)
-        exchange.responded = True
+        events = answer.events
+        if exchange.responded:
+            passing = self._rest_of(exchange, attempt, answer)
+        else:
+            exchange.status = answer.status
+            headers = to_client(answer.headers)
+            headers += self._served_by(attempt)
+            if events is None:
+                if _JSON not in headers:
+                    headers = [header for header in headers if header[0] != b"content-type"] + [_JSON]
+                attempt.first_token_at = self._clock.monotonic()
+                _account(exchange, attempt, answer.usage, likely_prompt_tokens(len(answer.body)))
+                return partial(client.send_whole, answer.status, headers, answer.body)
+            await client.start_stream(answer.status, headers)
+            exchange.responded = True
+            if attempt.tier.continue_streams and exchange.operation.dialect is Dialect.CHAT:
+                exchange.unfinished = Unfinished(exchange.call) if exchange.call is not None else None
+            passing = _Passing(attempt, answer.response, events, self._clock, exchange.unfinished)
+        broken = True
         try:
-            last = await self._stream(attempt, answer, answer.events, client)
+            last = await _stream(passing, answer, client)
+            broken = False
         finally:
-            _account(exchange, answer.events.usage, counted_output=answer.events.counted_output())
+            passing.account(exchange, attempt, broken=broken)
         return partial(client.end_stream, last)
+
+    def _rest_of(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer) -> "_Passing":
+        """The rest of an answer on its way; its first byte and token came with the attempt that began it."""
+        unfinished, events = exchange.unfinished, answer.events
+        if unfinished is None or events is None or not unfinished.possible:
+            raise UpstreamFailed(
+                f"The endpoint {attempt.endpoint_name} answered {answer.status} when it was to continue an answer."
+            )
+        begun = next((one for one in exchange.attempts if one.begun), attempt)
+        attempt.first_byte_at, attempt.first_token_at = begun.first_byte_at, begun.first_token_at
+        continued = Continued(unfinished, events, attempt.endpoint_name)
+        passing = _Passing(attempt, answer.response, events, self._clock, unfinished)
+        passing.continued = continued
+        return passing
 
     def _served_by(self, attempt: Attempt) -> list[Header]:
         """Headers that say who served; all three are words of the tier map and of the code, so they are kept."""
@@ -61,65 +100,119 @@ class Relay:
             headers = self._served[served] = [(name, word.encode()) for name, word in zip(names, served, strict=True)]
         return headers
 
-    async def _stream(self, attempt: Attempt, answer: BegunAnswer, events: EventStream, client: Client) -> bytes:
-        """Send on what comes until the endpoint has nothing more; returns the last bytes, not yet sent."""
-        passing = _Passing(attempt, events, client.push, self._clock)
-        passing.look(answer.body)
-        while not events.complete:
-            if passing.unsent:
-                await client.send_piece(passing.unsent)
-                passing.unsent = b""
-            await client.drain()
-            if client.push is None:
-                data = await answer.response.chunk()
-                if not data:
-                    return events.finish()
-                passing.look(events.feed(data))
+
+async def _stream(passing: "_Passing", answer: BegunAnswer, client: Client) -> bytes:
+    """Send on what comes until the endpoint has nothing more; returns the last bytes, not yet sent."""
+    events, response = passing.events, answer.response
+    passing.push = client.push
+    passing.look(answer.body)
+    while not events.complete:
+        if passing.unsent:
+            await client.send_piece(passing.unsent)
+            passing.unsent = b""
+        await client.drain()
+        passing.ended = True
+        try:
+            if passing.push is None:
+                data = await response.chunk()
+                if data:
+                    passing.ended = False
+                    passing.look(passing.feed(data))
             else:
-                passing.ended = True
-                await answer.response.pump(passing.take)
-                if passing.ended:
-                    return events.finish()
-        # Clients hang up as soon as they have read the end marker: it is part of the answer's end.
-        await _read_out(answer.response)
-        return passing.unsent
+                await response.pump(passing.take)
+        except UpstreamFailed:
+            if passing.refused or not events.finished:
+                raise
+        if passing.ended:
+            return passing.through(events.finish())
+    # Clients hang up as soon as they have read the end marker: it is part of the answer's end.
+    await _read_out(response)
+    return passing.unsent
 
 
 class _Passing:
     """A stream on its way through: pieces are pushed in the moment they come, where the client's side can."""
 
-    __slots__ = ("_attempt", "_clock", "_events", "_push", "ended", "unsent")
+    __slots__ = (
+        "_attempt", "_clock", "_response", "_unfinished", "continued", "ended", "events", "push", "refused", "unsent",
+    )  # fmt: skip
 
     def __init__(
-        self, attempt: Attempt, events: EventStream, push: Callable[[bytes], bool] | None, clock: Clock
+        self,
+        attempt: Attempt,
+        response: UpstreamResponse,
+        events: EventStream,
+        clock: Clock,
+        unfinished: Unfinished | None,
     ) -> None:
         self._attempt = attempt
-        self._events = events
-        self._push = push
+        self._response = response
         self._clock = clock
+        self._unfinished = unfinished
+        self.continued: Continued | None = None
+        self.events = events
+        self.push: Callable[[bytes], bool] | None = None
         self.unsent = b""
         self.ended = False
         """Whether the endpoint has nothing more: nobody else has said that it is enough."""
+        self.refused = False
+        """Whether what came cannot be passed on."""
 
     def look(self, piece: bytes) -> None:
-        """Keep ``piece`` to be sent, and note the first token's moment."""
-        self.unsent = piece
-        if self._attempt.first_token_at is None and self._events.token_seen:
+        """Keep ``piece`` to be sent, and note the first token's moment and that only the end is missing."""
+        self.unsent = piece if self._unfinished is None or not piece else self.through(piece)
+        if self._attempt.first_token_at is None and self.events.token_seen:
             self._attempt.first_token_at = self._clock.monotonic()
+        if self.events.finished:
+            self._response.hurry(FINISH_SECONDS)
+
+    def feed(self, data: bytes) -> bytes:
+        """What may be sent on of all that came."""
+        try:
+            return self.events.feed(data)
+        except UpstreamFailed:
+            self.refused = True
+            raise
 
     def take(self, data: bytes) -> bool:
         """Pass on what came. Whether more may follow now: not after the end marker, nor to a client that lags."""
-        piece = self._events.feed(data)
-        if self._events.complete or self._attempt.first_token_at is None:
+        piece = self.feed(data)
+        events = self.events
+        if events.finished or events.complete or self._attempt.first_token_at is None:
             self.look(piece)
-            if self._events.complete:
+            if events.complete:
                 self.ended = False
                 return False
             piece, self.unsent = self.unsent, b""
-        if not piece or self._push is None or self._push(piece):
+        elif self._unfinished is not None and piece:
+            piece = self.through(piece)
+        if not piece or self.push is None or self.push(piece):
             return True
         self.ended = False
         return False
+
+    def through(self, piece: bytes) -> bytes:
+        """``piece`` as a part of the one answer that the client reads, which may have to be continued."""
+        if self.continued is not None:
+            self.refused = True
+            piece = self.continued.joined(piece)
+            self.refused = False
+        if self._unfinished is not None:
+            self._unfinished.took(piece)
+        return piece
+
+    def account(self, exchange: Exchange, attempt: Attempt, *, broken: bool) -> None:
+        """Note what the attempt used, and the whole answer so far."""
+        reported, counted = self.events.usage, self.events.counted_output()
+        _account(exchange, attempt, reported, counted)
+        unfinished = self._unfinished
+        if unfinished is None:
+            return
+        if self.continued is not None:
+            exchange.usage = unfinished.usage(reported, counted)
+            exchange.usage_reported = False
+        if broken:
+            unfinished.broke(reported, counted)
 
 
 async def _read_out(response: UpstreamResponse) -> None:
@@ -132,12 +225,10 @@ async def _read_out(response: UpstreamResponse) -> None:
                 pass
 
 
-def _account(exchange: Exchange, reported: Usage | None, *, counted_output: int) -> None:
+def _account(exchange: Exchange, attempt: Attempt, reported: Usage | None, counted_output: int) -> None:
     """The usage that was reported, zero included; where none was, the gateway's own count."""
     exchange.usage_reported = reported is not None
-    if reported is not None:
-        exchange.usage = reported
-        return
-    generates = exchange.operation.generates
-    prompt = likely_prompt_tokens(len(exchange.call.body)) if exchange.call is not None else 0
-    exchange.usage = Usage(input=prompt, output=counted_output if generates else 0)
+    if reported is None:
+        prompt = likely_prompt_tokens(len(exchange.call.body)) if exchange.call is not None else 0
+        reported = Usage(input=prompt, output=counted_output if exchange.operation.generates else 0)
+    exchange.usage = attempt.usage = reported

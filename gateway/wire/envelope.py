@@ -9,14 +9,20 @@ from gateway.errors import GatewayError
 
 def error_body(error: GatewayError) -> bytes:
     """``{"error": {"message", "type", "param", "code"}}``."""
-    return msgspec.json.encode(
-        {"error": {"message": error.message, "type": error.type, "param": error.param, "code": error.code}}
-    )
+    return msgspec.json.encode({"error": _told(error)})
 
 
 def error_event(error: GatewayError) -> bytes:
-    """The same as one event of a stream. No ``[DONE]`` follows it: a broken stream never looks complete."""
-    return b"data: " + error_body(error) + b"\n\n"
+    """The same as one event of a stream. No ``[DONE]`` follows it: a broken stream never looks complete.
+
+    It is one for the clients of every dialect: OpenAI's look for ``error`` in the data, those of typed events for
+    its name and ``type``, and would pass over an event that has none.
+    """
+    return b"event: error\ndata: " + msgspec.json.encode({"error": _told(error), "type": "error"}) + b"\n\n"
+
+
+def _told(error: GatewayError) -> dict[str, str | None]:
+    return {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
 
 
 def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:

@@ -1,12 +1,14 @@
 """A stream of server-sent events, followed on its way: what passes, when the first token came, usage, and the end.
 
-Events pass as the bytes that came. Three things are changed, and nothing else: the usage chunk is withheld from a
+Events pass as the bytes that came. Four things are changed, and nothing else: the usage chunk is withheld from a
 client that did not ask for it; usage that rides on a chunk with content is taken off (CrewAI drops such a chunk's
-content) and sent in a last chunk of its own to a client that asked; and a missing ``[DONE]`` is added where the
-answer is otherwise complete.
+content) and sent in a last chunk of its own to a client that asked; a client that asked gets the gateway's own count
+where the endpoint reported none; and a missing end mark is added where the answer is otherwise complete.
+
+An answer is complete when each of its choices has a finish reason. A stream that ends without, even in good order and
+with ``[DONE]``, is a failure, and so are an event that cannot be read and an error inside the stream.
 """
 
-import re
 from collections.abc import Sequence
 from itertools import repeat
 from typing import Final
@@ -14,21 +16,23 @@ from typing import Final
 import msgspec
 
 from gateway.errors import UpstreamFailed
+from gateway.wire.event_lines import BLANK_LINE, DONE, LongEvent, data_of
 from gateway.wire.operations import Dialect
 from gateway.wire.shapes import ABSENT, Choice, Choices, ContentEvent, Delta, Event, Inner
 from gateway.wire.usage import to_usage
-from tiers.estimate import likely_tokens
+from tiers.estimate import likely_prompt_tokens, likely_tokens
 from tiers.usage import Usage
 
 EVENT_BYTES_MAX = 8 * 1024 * 1024
 """The longest single event that is accepted from an endpoint."""
+_TOO_LONG: Final = f"The endpoint sent an event of more than {EVENT_BYTES_MAX} bytes."
+LONG_EVENT_BYTES: Final = 65_536
+"""An unfinished event that is longer is put together once its end has come, and not with each piece."""
 
-_BLANK_LINE = re.compile(rb"((?:\r\n|\n)(?:\r\n|\n)|\r\r)")
-_LINE = re.compile(rb"\r\n|\n|\r")
-_DONE: Final = b"[DONE]"
 _NOTHING: Final = (b"", b"null", b'""', b"[]", b"{}")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
-
+_MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_UNFINISHED_CHOICE: Final = b'"finish_reason":null'
 
 _decode: Final = msgspec.json.Decoder(Event).decode
 _decode_content: Final = msgspec.json.Decoder(ContentEvent).decode
@@ -46,11 +50,13 @@ class EventStream:
     """
 
     __slots__ = (
-        "_content_bytes", "_content_events", "_dialect", "_done", "_has_choices", "_last_content", "_overhead", "_tail",
-        "_usage_owed", "_wants_usage", "token_seen", "usage",
+        "_choices", "_content_bytes", "_content_events", "_dialect", "_done", "_finished", "_has_choices",
+        "_last_content", "_long", "_overhead", "_prompt_bytes", "_tail", "_usage_owed", "_wants_usage", "token_seen",
+        "usage",
     )  # fmt: skip
 
-    def __init__(self, dialect: Dialect, *, wants_usage: bool) -> None:
+    def __init__(self, dialect: Dialect, *, wants_usage: bool, choices: int = 1, prompt_bytes: int = 0) -> None:
+        """``choices``: how many answers were asked for. ``prompt_bytes``: the size of the request."""
         self._dialect = dialect
         self._has_choices = dialect in {Dialect.CHAT, Dialect.COMPLETION}
         self._wants_usage = wants_usage
@@ -61,6 +67,10 @@ class EventStream:
         self._content_events = 0
         self._content_bytes = 0
         self._overhead = 0
+        self._choices = choices
+        self._finished = 0
+        self._prompt_bytes = prompt_bytes
+        self._long: LongEvent | None = None
         self.usage: Usage | None = None
         self.token_seen = False
 
@@ -71,13 +81,18 @@ class EventStream:
             UpstreamFailed: The endpoint reported an error inside its stream, or an event is not what it should be.
         """
         if self._tail:
-            data = self._tail + data
+            if len(self._tail) <= LONG_EVENT_BYTES:
+                data = self._tail + data
+            elif (whole := self._gathered(data)) is not None:
+                data = whole
+            else:
+                return b""
         elif self.token_seen and self._is_plain(data):
             return data
         if data.find(b"\r") < 0:
             events, ends = data.split(b"\n\n"), None
         else:
-            parts = _BLANK_LINE.split(data)
+            parts = BLANK_LINE.split(data)
             events, ends = parts[::2], parts[1::2]
         tail = events.pop()
         if not events:
@@ -92,20 +107,26 @@ class EventStream:
             UpstreamFailed: The answer ended before it was complete.
         """
         last = b""
-        if self._tail.strip():
-            tail, self._tail = self._tail.rstrip(b"\r\n"), b""
+        tail = self._tail if self._long is None else self._long.whole()
+        tail, self._tail, self._long = tail.rstrip(b"\r\n"), b"", None
+        if tail.strip() and not (self.finished and _is_cut(tail)):
             last = self._pass(tail + b"\n\n", [tail])
         if self._done:
             return last
-        if self._has_choices and self._finish_reason_seen():
-            self._done = True
-            return last + self._usage_owed + b"data: [DONE]\n\n"
-        raise UpstreamFailed("The endpoint's stream ended before the answer was complete.")
+        if not self.finished or self._dialect is Dialect.RESPONSES:
+            raise UpstreamFailed("The endpoint's stream ended before the answer was complete.")
+        self._done = True
+        return last + (self._last_usage() + b"data: [DONE]\n\n" if self._has_choices else _MESSAGE_STOP)
 
     @property
     def complete(self) -> bool:
         """Whether the stream's own end marker has come."""
         return self._done
+
+    @property
+    def finished(self) -> bool:
+        """Whether all content has come: each answer has its finish reason. Usage and the end mark may be missing."""
+        return self._finished >= self._choices
 
     def counted_output(self) -> int:
         """Output tokens by the gateway's own count, for a stream that reported none.
@@ -128,6 +149,8 @@ class EventStream:
             return False
         if chunk.usage is not None or chunk.error is not ABSENT or not chunk.choices:
             return False
+        if not (data.isascii() or _is_text(data)):
+            return False
         self._last_content = content
         self._content_events += 1
         self._content_bytes += len(content)
@@ -135,9 +158,19 @@ class EventStream:
 
     def _keep(self, data: bytes) -> bytes:
         if len(data) > EVENT_BYTES_MAX:
-            raise UpstreamFailed(f"The endpoint sent an event of more than {EVENT_BYTES_MAX} bytes.")
+            raise UpstreamFailed(_TOO_LONG)
         self._tail = data
         return b""
+
+    def _gathered(self, data: bytes) -> bytes | None:
+        """The long event whose beginning is kept, once its end has come with ``data``."""
+        long = self._long = self._long or LongEvent(self._tail)
+        if not long.add(data):
+            if long.size > EVENT_BYTES_MAX:
+                raise UpstreamFailed(_TOO_LONG)
+            return None
+        self._long = None
+        return long.whole()
 
     def _pass(self, whole: bytes, events: list[bytes], ends: Sequence[bytes] | None = None) -> bytes:
         """``whole`` itself if every event in it passes as it is, else those that do, each with its own end."""
@@ -155,13 +188,13 @@ class EventStream:
 
     def _follow(self, event: bytes) -> bytes:
         """Read one event; returns it, or what passes in its place."""
-        one_line = event.startswith(b"data: ") and event.find(b"\n") < 0 and event.find(b"\r") < 0
-        data = event[6:] if one_line else _data_of(event)
+        data = data_of(event)
         if not data:
             return event
-        if data == _DONE:
-            self._done = True
-            return self._usage_owed + event if self._usage_owed else event
+        if data == DONE:
+            return self._follow_done(event)
+        if not (data.isascii() or _is_text(data)):
+            raise UpstreamFailed("The endpoint sent an event that cannot be read: it is not UTF-8.")
         chunk = _decode(data)
         if bytes(chunk.error) not in _NOTHING:
             raise UpstreamFailed(f"The endpoint reported an error inside its stream: {_message(bytes(chunk.error))}")
@@ -169,6 +202,22 @@ class EventStream:
             return self._follow_choices(event, data, chunk)
         self._follow_typed(data, chunk)
         return event
+
+    def _follow_done(self, event: bytes) -> bytes:
+        if self._has_choices and not self._finished:
+            raise UpstreamFailed("The endpoint's stream ended before its answer had a finish reason.")
+        self._done = True
+        owed = self._last_usage()
+        return owed + event if owed else event
+
+    def _last_usage(self) -> bytes:
+        """The usage chunk that is to stand before the end: what was taken off, or the gateway's own count."""
+        if self._usage_owed or self.usage is not None or not self._wants_usage or not self._has_choices:
+            return self._usage_owed
+        chunk: dict[str, object] = msgspec.json.decode(self._last_content)
+        prompt, output = likely_prompt_tokens(self._prompt_bytes), self.counted_output()
+        counts = {"prompt_tokens": prompt, "completion_tokens": output, "total_tokens": prompt + output}
+        return b"data: " + msgspec.json.encode(chunk | {"choices": [], "usage": counts}) + b"\n\n"
 
     def _follow_choices(self, event: bytes, data: bytes, chunk: Event) -> bytes:
         has_choices = bytes(chunk.choices) not in _NOTHING
@@ -179,10 +228,16 @@ class EventStream:
                 self._content_bytes += len(data)
             else:
                 self._look_for_token(data)
+            if data.find(_UNFINISHED_CHOICE) < 0 or self._choices > 1:
+                self._finished += sum([1 for choice in self._decode_choices(data) if choice.finish_reason])
         if chunk.usage is None:
             return event
-        self.usage = to_usage(chunk.usage, self._dialect) or self.usage
+        usage = to_usage(chunk.usage, self._dialect)
+        if usage is not None:
+            self.usage = usage
         if not has_choices:
+            if usage is None:
+                return b""  # it says nothing: whoever asked gets the gateway's count at the end
             self._usage_owed = b""
             return event if self._wants_usage else b""
         return self._without_usage(data)
@@ -215,6 +270,10 @@ class EventStream:
                 self._overhead = len(data)
         elif kind in _RESPONSE_ENDS or kind == "message_stop":
             self._done = True
+        elif kind == "message_delta" and data.find(b'"stop_reason"') >= 0:
+            self._finished += _stop_reason_in(data)
+        elif kind == "error":
+            raise UpstreamFailed(f"The endpoint reported an error inside its stream: {_message(bytes(chunk.message))}")
         reported = chunk.usage
         if reported is None and chunk.response is not None:
             reported = chunk.response.usage
@@ -235,9 +294,6 @@ class EventStream:
             reasoning=max(usage.reasoning, self.usage.reasoning),
         )
 
-    def _finish_reason_seen(self) -> bool:
-        return any(choice.finish_reason for choice in self._decode_choices(self._last_content or b"{}"))
-
     def _decode_choices(self, data: bytes) -> list[Choice]:
         try:
             return _choices(data).choices or []
@@ -245,10 +301,30 @@ class EventStream:
             raise UpstreamFailed("The endpoint sent a chunk whose choices cannot be read.") from error
 
 
-def _data_of(event: bytes) -> bytes:
-    """The ``data`` of an event of several lines (WHATWG HTML, 9.2.6); empty for a comment."""
-    values = (line[5:].removeprefix(b" ") for line in _LINE.split(event) if line.startswith(b"data:"))
-    return b"\n".join(values)
+def _is_text(data: bytes) -> bool:
+    """Whether ``data`` is UTF-8."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _is_cut(event: bytes) -> bool:
+    """Whether ``event`` is less than a whole one."""
+    data = data_of(event)
+    try:
+        if data and data != DONE:
+            _decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return True
+    return not data
+
+
+def _stop_reason_in(data: bytes) -> bool:
+    """Whether an event of ``/v1/messages`` says why the answer stopped."""
+    delta = msgspec.json.decode(data).get("delta")
+    return isinstance(delta, dict) and delta.get("stop_reason") is not None
 
 
 def _content_size(choice: Choice) -> int:
@@ -269,7 +345,7 @@ def _size(raw: bytes) -> int:
 
 def _message(raw: bytes) -> str:
     """What an endpoint's error says; endpoints send an object with ``message``, or a text."""
-    value: object = msgspec.json.decode(raw)
+    value: object = msgspec.json.decode(raw or b'""')
     if isinstance(value, dict):
         value = value.get("message", value)
     return str(value)[:500]

@@ -125,13 +125,15 @@ class Event(msgspec.Struct):
     message: msgspec.Raw = ABSENT
 
 
-class AnyObject(msgspec.Struct):
-    """An object of which nothing is read."""
+class OpenChoice(msgspec.Struct):
+    """A choice of which no more is read than that it goes on: any finish reason is an error."""
+
+    finish_reason: None = None
 
 
 class ContentEvent(msgspec.Struct):
     """As ``Event``, of a dialect with choices that are as they should be."""
 
-    choices: list[AnyObject] = []
+    choices: list[OpenChoice] = []
     usage: ReportedUsage | None = None
     error: msgspec.Raw = ABSENT

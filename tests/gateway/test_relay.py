@@ -1,6 +1,7 @@
 """The answer on its way to the client, and what is read of it."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -8,15 +9,15 @@ import pytest
 from gateway.downstream import AsgiClient, Client
 from gateway.errors import UpstreamFailed, UpstreamTimeout
 from gateway.exchange import Attempt, Exchange
-from gateway.relay import BODY_END_SECONDS, Ending, Relay
+from gateway.relay import BODY_END_SECONDS, FINISH_SECONDS, Ending, Relay
 from gateway.upstream.flight import BegunAnswer
 from gateway.wire.events import EventStream
 from gateway.wire.headers import Header
-from gateway.wire.operations import Dialect
+from gateway.wire.operations import OPERATIONS, Dialect
 from tests.doubles.client import FakeClient
 from tests.doubles.clock import ManualClock
 from tests.doubles.transport import EVENTS, JSON, FakeResponse, Gate, Hang, Step
-from tests.gateway.samples import ANSWER, EMBEDDINGS, attempt, call, exchange
+from tests.gateway.samples import ANSWER, EMBEDDINGS, attempt, call, exchange, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
 from tiers.usage import Usage
 
@@ -40,9 +41,9 @@ class Relayed:
         answer = BegunAnswer(status=status, headers=JSON, body=body, response=self.response, usage=usage)
         return await Relay(clock=self.clock)(self.exchange, self.attempt, answer, self.downstream)
 
-    async def stream(self, first: bytes, *rest: Step, wants_usage: bool = False) -> Ending:
+    async def stream(self, first: bytes, *rest: Step, wants_usage: bool = False, choices: int = 1) -> Ending:
         """Relay a stream whose first bytes have come."""
-        events = EventStream(Dialect.CHAT, wants_usage=wants_usage)
+        events = EventStream(Dialect.CHAT, wants_usage=wants_usage, choices=choices)
         self.response = FakeResponse(*rest, headers=EVENTS)
         answer = BegunAnswer(status=200, headers=EVENTS, body=events.feed(first), response=self.response, events=events)
         return await Relay(clock=self.clock)(self.exchange, self.attempt, answer, self.downstream)
@@ -120,6 +121,50 @@ async def test_a_stream_without_end_marker_is_completed() -> None:
     relayed = Relayed()
     await (await relayed.stream(HELLO, STOP))()
     assert relayed.client.body == HELLO + STOP + DONE
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+@pytest.mark.parametrize("trouble", [UpstreamFailed("reset"), UpstreamTimeout("silent")])
+async def test_a_complete_answer_whose_end_does_not_come_is_completed(pushes: bool, trouble: Step) -> None:
+    """The endpoint is given a moment for usage and end mark; then nothing of the content is missing."""
+    relayed = Relayed()
+    if pushes:
+        relayed.downstream = PushedClient(relayed.client, lags=False)
+    ending = await relayed.stream(ROLE, HELLO, STOP, trouble)
+    assert relayed.response.hurried == FINISH_SECONDS
+    await ending()
+    assert relayed.client.body.endswith(DONE)
+    assert b"".join([ROLE, HELLO, STOP, DONE]) == (
+        relayed.client.body if not pushes else ROLE + HELLO + STOP + relayed.client.body.removeprefix(ROLE)
+    )
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+async def test_what_cannot_be_read_after_a_finish_reason_is_an_error_all_the_same(pushes: bool) -> None:
+    """An endpoint that says that it failed is believed."""
+    relayed = Relayed()
+    if pushes:
+        relayed.downstream = PushedClient(relayed.client, lags=False)
+    with pytest.raises(UpstreamFailed, match="dead"):
+        await relayed.stream(ROLE, HELLO, STOP, b'data: {"error":"dead"}\n\n')
+
+
+async def test_an_answer_of_several_is_not_hurried_by_the_first_that_ends() -> None:
+    """The others may take their time."""
+    relayed = Relayed()
+    with pytest.raises(UpstreamTimeout):
+        await relayed.stream(ROLE, HELLO, STOP, UpstreamTimeout("silent"), choices=2)
+    assert relayed.response.hurried is None
+
+
+@pytest.mark.parametrize("told", [[], [(b"content-type", b"text/html")], [(b"content-type", b"text/plain")]])
+async def test_a_whole_answer_is_json_whatever_its_endpoint_calls_it(told: list[Header]) -> None:
+    """OpenAI's clients would not read it else."""
+    relayed = Relayed()
+    answer = BegunAnswer(status=200, headers=told, body=ANSWER, response=relayed.response)
+    await (await Relay(clock=relayed.clock)(relayed.exchange, relayed.attempt, answer, relayed.downstream))()
+    assert relayed.client.headers[b"content-type"] == b"application/json"
+    assert relayed.client.body == ANSWER
 
 
 async def test_the_first_token_is_the_first_content() -> None:
@@ -219,3 +264,120 @@ async def test_a_pushed_stream_that_ends_early_fails_and_one_that_only_lacks_its
         await relayed.stream(ROLE, HELLO)
     assert relayed.exchange.usage is not None
     assert relayed.exchange.usage.output == 2
+
+
+STREAMED = call(stream=True)
+"""A request whose stream can be continued."""
+
+
+class Continuing(Relayed):
+    """A stream that breaks off and goes on with another attempt, in a tier that wants that."""
+
+    def __init__(self, *, continues: bool = True, **fields: Any) -> None:  # noqa: ANN401 - any of Exchange's fields
+        super().__init__(**{"call": STREAMED} | fields)
+        self.tier = token_tier(continue_streams=continues)
+        self.attempt = attempt(tier=self.tier, begun=True)
+        self.exchange.attempts.append(self.attempt)
+
+    async def breaks(self, *pieces: bytes) -> None:
+        """Relay ``pieces`` and a break."""
+        with pytest.raises(UpstreamFailed, match="cut"):
+            await self.stream(pieces[0], *pieces[1:], UpstreamFailed("cut"))
+
+    async def goes_on(self, *pieces: Step, wants_usage: bool = False) -> Ending:
+        """Relay the rest, as the pipeline does."""
+        assert self.exchange.unfinished is not None
+        assert self.exchange.unfinished.possible
+        self.exchange.call = self.exchange.unfinished.rest()
+        self.clock.advance(5)
+        self.attempt = attempt(tier=self.tier, reason="continuation", begun=True)
+        self.exchange.attempts.append(self.attempt)
+        first = pieces[0]
+        assert isinstance(first, bytes)
+        return await self.stream(first, *pieces[1:], wants_usage=wants_usage)
+
+
+@pytest.mark.parametrize("pushes", [False, True])
+async def test_a_broken_stream_goes_on_with_another_attempt(pushes: bool) -> None:
+    """In the same answer of the client's; nobody else is told a second head."""
+    relayed = Continuing()
+    pushed = PushedClient(relayed.client, lags=False)
+    if pushes:
+        relayed.downstream = pushed
+    await relayed.breaks(ROLE, HELLO)
+    ending = await relayed.goes_on(ROLE, HELLO, STOP, USAGE_CHUNK, DONE)
+    await ending()
+    whole = relayed.client.body + b"".join(pushed.pushed)
+    assert whole.count(b'"Hello"') == 2
+    assert whole.count(b'"role"') == whole.count(DONE) == whole.count(b": tiergate continued on routing/0\n\n") == 1
+    assert [message["type"] for message in relayed.client.sent].count("http.response.start") == 1
+    assert relayed.client.is_complete()
+
+
+async def test_each_attempt_has_its_own_usage_and_the_client_one() -> None:
+    """The broken part by the gateway's count; the rest as reported, whose prompt holds the text so far."""
+    relayed = Continuing()
+    await relayed.breaks(ROLE, HELLO)
+    first, prompt = relayed.attempt, -(-len(STREAMED.body) // 4)
+    assert first.usage == relayed.exchange.usage == Usage(input=prompt, output=2)
+    await relayed.goes_on(HELLO, STOP, USAGE_CHUNK, DONE)
+    assert relayed.attempt.usage == Usage(input=7, output=3)
+    assert relayed.exchange.usage == Usage(input=5, output=5)
+    assert not relayed.exchange.usage_reported
+    assert first.usage == Usage(input=prompt, output=2)
+
+
+async def test_the_first_byte_and_token_are_those_of_the_attempt_that_began() -> None:
+    """What the client waited for is not what the rest took."""
+    relayed = Continuing()
+    relayed.attempt.first_byte_at = 999.0
+    await relayed.breaks(HELLO)
+    await relayed.goes_on(HELLO, STOP, DONE)
+    assert (relayed.attempt.first_byte_at, relayed.attempt.first_token_at) == (999.0, 1000.0)
+    relayed = Continuing()
+    await relayed.breaks(ROLE)
+    await relayed.goes_on(HELLO, STOP, DONE)
+    assert relayed.attempt.first_token_at == 1005.0
+
+
+async def test_an_answer_that_breaks_twice_goes_on_twice() -> None:
+    """Each part counts."""
+    relayed = Continuing()
+    await relayed.breaks(ROLE, HELLO)
+    with pytest.raises(UpstreamFailed, match="cut"):
+        await relayed.goes_on(HELLO, UpstreamFailed("cut"))
+    assert relayed.exchange.usage is not None
+    assert relayed.exchange.usage.output == 4
+    await (await relayed.goes_on(HELLO, STOP, DONE))()
+    assert relayed.client.body.count(b'"Hello"') == 3
+    assert relayed.client.body.count(b": tiergate continued") == 2
+    assert relayed.exchange.usage.output == 6
+
+
+async def test_an_answer_that_is_not_the_rest_is_the_endpoints_failure_and_is_not_sent() -> None:
+    """A refusal, or an event that begins something else."""
+    relayed = Continuing()
+    await relayed.breaks(ROLE, HELLO)
+    sent = relayed.client.body
+    assert relayed.exchange.unfinished is not None
+    with pytest.raises(UpstreamFailed, match="answered 400"):
+        await relayed.whole(status=400)
+    with pytest.raises(UpstreamFailed, match="that was to continue"):
+        await relayed.goes_on(b'data: {"choices":[{"delta":{"reasoning_content":"Hm"}}]}\n\n')
+    assert relayed.client.body == sent
+
+
+@pytest.mark.parametrize(
+    "relayed",
+    [
+        lambda: Continuing(continues=False),
+        lambda: Continuing(operation=OPERATIONS["/v1/completions"]),
+        lambda: Continuing(call=None),
+    ],
+    ids=["tier does not", "no chat", "nothing read"],
+)
+async def test_other_streams_keep_nothing(relayed: Callable[[], Continuing]) -> None:
+    """Where nothing can be continued nothing is remembered."""
+    one = relayed()
+    await one.breaks(ROLE, HELLO)
+    assert one.exchange.unfinished is None

@@ -67,7 +67,8 @@ def json_answer() -> bytes:
 def stream_pieces() -> list[tuple[bytes, bytes]]:
     """The endpoint's stream, piece by piece, each with the bytes by which the client knows that it has come.
 
-    The first carries the head, the last all that follows the content: usage, end marker and the body's end.
+    The first carries the head, the last all that follows the content: finish reason, usage, end
+    marker and the body's end.
     """
     head = f"{_HEAD}content-type: text/event-stream; charset=utf-8\r\ntransfer-encoding: chunked\r\n\r\n".encode()
     pieces = []
@@ -76,7 +77,8 @@ def stream_pieces() -> list[tuple[bytes, bytes]]:
         choice = {"index": 0, "delta": {"content": word}, "finish_reason": None}
         pieces.append((_chunk([choice]), word.encode()))
     pieces[0] = (head + pieces[0][0], pieces[0][1])
-    end = _chunk([], usage=_USAGE) + _in_http(DONE) + b"0\r\n\r\n"
+    finish = _chunk([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+    end = finish + _chunk([], usage=_USAGE) + _in_http(DONE) + b"0\r\n\r\n"
     return [*pieces, (end, b"\r\n0\r\n\r\n")]
 
 

@@ -40,6 +40,18 @@ HELLO = chunk({"content": "Hello"})
 STOP = chunk({}, finish="stop")
 USAGE_CHUNK = event({"object": "chat.completion.chunk", "choices": [], "usage": USAGE})
 
+MESSAGES_STREAM = [
+    b"event: message_start\n"
+    + event({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}}),
+    b"event: content_block_start\n" + event({"type": "content_block_start", "index": 0}),
+    b"event: ping\n" + event({"type": "ping"}),
+    b"event: content_block_delta\n"
+    + event({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello"}}),
+    b"event: message_delta\n" + event({"type": "message_delta", "usage": {"output_tokens": 3}}),
+    b"event: message_stop\n" + event({"type": "message_stop"}),
+]
+"""A whole answer of ``/v1/messages``."""
+
 
 def follow(
     pieces: Iterable[bytes], dialect: Dialect = Dialect.CHAT, *, wants_usage: bool = False
@@ -54,3 +66,17 @@ def feed(*pieces: bytes, dialect: Dialect = Dialect.CHAT, wants_usage: bool = Fa
     """What is sent on while the stream has not ended, and who follows it."""
     stream = EventStream(dialect, wants_usage=wants_usage)
     return b"".join([stream.feed(piece) for piece in pieces]), stream
+
+
+def read(stream: bytes) -> list[dict[str, Any]]:
+    """The JSON events of a stream, as a client reads them (WHATWG HTML, 9.2.6)."""
+    found = []
+    data: list[str] = []
+    for line in [*stream.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
+        if line.startswith("data:"):
+            data.append(line[5:].removeprefix(" "))
+        elif not line and data:
+            if data != ["[DONE]"]:
+                found.append(json.loads("\n".join(data)))
+            data = []
+    return found

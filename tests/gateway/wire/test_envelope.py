@@ -24,8 +24,9 @@ def test_a_body_has_openais_four_fields() -> None:
 def test_inside_a_stream_an_error_is_an_event_and_nothing_follows() -> None:
     """No ``[DONE]``: a broken stream never looks complete."""
     error = TierSaturated("Full.\nReally.")
-    assert error_event(error) == b"data: " + error_body(error) + b"\n\n"
-    assert error_event(error).count(b"\n") == 2
+    name, data, *rest = error_event(error).split(b"\n")
+    assert (name, rest) == (b"event: error", [b"", b""])
+    assert json.loads(data.removeprefix(b"data: ")) == {"type": "error", **json.loads(error_body(error))}
 
 
 @pytest.mark.parametrize(

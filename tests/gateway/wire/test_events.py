@@ -1,6 +1,5 @@
 """A stream on its way: what passes, what does not, and what is learnt from it."""
 
-import json
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +10,20 @@ from hypothesis import strategies as st
 from gateway.errors import UpstreamFailed
 from gateway.wire.events import EVENT_BYTES_MAX, EventStream
 from gateway.wire.operations import Dialect
-from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE, USAGE_CHUNK, chunk, event, feed, follow
+from tests.gateway.wire.samples import (
+    DONE,
+    HELLO,
+    MESSAGES_STREAM,
+    ROLE,
+    STOP,
+    USAGE,
+    USAGE_CHUNK,
+    chunk,
+    event,
+    feed,
+    follow,
+    read,
+)
 from tiers.usage import Usage
 
 COUNTED = Usage(input=7, output=3)
@@ -69,20 +81,6 @@ def test_a_client_gets_all_content_and_usage_only_where_it_asked_and_never_besid
     assert sent.count(b"data: [DONE]") - stream.count(b"data: [DONE]") in {0, 1}
 
 
-def read(stream: bytes) -> list[dict[str, Any]]:
-    """The JSON events of a stream, as a client reads them (WHATWG HTML, 9.2.6)."""
-    found = []
-    data: list[str] = []
-    for line in [*stream.decode().replace("\r\n", "\n").replace("\r", "\n").split("\n"), ""]:
-        if line.startswith("data:"):
-            data.append(line[5:].removeprefix(" "))
-        elif not line and data:
-            if data != ["[DONE]"]:
-                found.append(json.loads("\n".join(data)))
-            data = []
-    return found
-
-
 def text(chunks: list[dict[str, Any]]) -> str:
     """All content."""
     return "".join(choice["delta"].get("content") or "" for one in chunks for choice in one["choices"])
@@ -91,7 +89,7 @@ def text(chunks: list[dict[str, Any]]) -> str:
 def test_a_stream_that_needs_no_change_passes_as_the_bytes_that_came() -> None:
     """The very object, unless it was cut: nothing is copied on the usual way."""
     stream = EventStream(Dialect.CHAT, wants_usage=True)
-    for piece in (ROLE, HELLO + HELLO, USAGE_CHUNK, b": a comment\n\n", DONE):
+    for piece in (ROLE, HELLO + HELLO, STOP, USAGE_CHUNK, b": a comment\n\n", DONE):
         assert stream.feed(piece) == piece
     assert stream.finish() == b""
     assert stream.complete
@@ -99,8 +97,8 @@ def test_a_stream_that_needs_no_change_passes_as_the_bytes_that_came() -> None:
 
 def test_line_ends_of_every_kind_pass_as_they_came() -> None:
     """Also around an event that is withheld."""
-    crlf = (HELLO + USAGE_CHUNK + DONE).replace(b"\n", b"\r\n")
-    assert follow([crlf])[0] == (HELLO + DONE).replace(b"\n", b"\r\n")
+    crlf = (HELLO + STOP + USAGE_CHUNK + DONE).replace(b"\n", b"\r\n")
+    assert follow([crlf])[0] == (HELLO + STOP + DONE).replace(b"\n", b"\r\n")
     assert follow([crlf], wants_usage=True)[0] == crlf
 
 
@@ -315,16 +313,6 @@ RESPONSES_STREAM = [
             "response": {"usage": {"input_tokens": 7, "output_tokens": 3}, "error": None},
         }
     ),
-]
-MESSAGES_STREAM = [
-    b"event: message_start\n"
-    + event({"type": "message_start", "message": {"usage": {"input_tokens": 7, "output_tokens": 1}}}),
-    b"event: content_block_start\n" + event({"type": "content_block_start", "index": 0}),
-    b"event: ping\n" + event({"type": "ping"}),
-    b"event: content_block_delta\n"
-    + event({"type": "content_block_delta", "delta": {"type": "text_delta", "text": "Hello"}}),
-    b"event: message_delta\n" + event({"type": "message_delta", "usage": {"output_tokens": 3}}),
-    b"event: message_stop\n" + event({"type": "message_stop"}),
 ]
 
 

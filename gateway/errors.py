@@ -5,7 +5,9 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
 
     GatewayError
     ├── InvalidRequest             400  invalid_request        client_error
-    │   └── BodyTooLarge           413  body_too_large         client_error
+    │   ├── BodyTooLarge           413  body_too_large         client_error
+    │   ├── HeadTooLarge           431  head_too_large         client_error
+    │   └── RequestTooSlow         408  request_too_slow       client_error
     ├── Unauthorized               401  invalid_api_key        unauthorized
     ├── TierNotAllowed             403  tier_not_allowed       client_error
     ├── RouteNotServed             404  route_not_served       client_error
@@ -14,10 +16,12 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
     │   └── BudgetTooSmall         402  budget_too_small       budget_exhausted
     ├── TierSaturated              503  tier_saturated         shed
     ├── StoreUnavailable           503  store_unavailable      shed
+    ├── GatewayFull                503  gateway_full           shed
     ├── UpstreamFailed             502  upstream_failed        upstream_error
     │   ├── UpstreamUnreachable    503  upstream_unreachable   upstream_error
     │   ├── UpstreamAnswered       its  upstream_error         upstream_error
     │   ├── UpstreamRefused        502  upstream_refused       upstream_error
+    │   ├── EndpointsUnavailable   503  endpoints_unavailable  upstream_error
     │   └── UpstreamTimeout        504  upstream_timeout       timeout
     └── ClientDisconnected         499  client_disconnected    disconnected
 
@@ -92,6 +96,18 @@ class BodyTooLarge(InvalidRequest):
     status, code = 413, "body_too_large"
 
 
+class HeadTooLarge(InvalidRequest):
+    """The request line and headers are larger than the gateway accepts."""
+
+    status, code = 431, "head_too_large"
+
+
+class RequestTooSlow(InvalidRequest):
+    """The request's head or body did not come fast enough."""
+
+    status, code = 408, "request_too_slow"
+
+
 class Unauthorized(GatewayError):
     """No key was sent, or the gateway does not know it."""
 
@@ -158,6 +174,12 @@ class StoreUnavailable(GatewayError):
     status, type, code, outcome = 503, "overloaded_error", "store_unavailable", "shed"
 
 
+class GatewayFull(GatewayError):
+    """The gateway process has as many open connections as it may have."""
+
+    status, type, code, outcome = 503, "overloaded_error", "gateway_full", "shed"
+
+
 class UpstreamFailed(GatewayError):
     """The endpoint gave no usable answer: the connection broke, or what came was not HTTP or not OpenAI."""
 
@@ -174,19 +196,37 @@ class UpstreamAnswered(UpstreamFailed):
     """The endpoint answered with an error of its own that is not the caller's fault; its status is passed on.
 
     But for 429: the endpoint's limit is not the caller's, so it becomes a 503 with the endpoint's ``retry-after``.
+
+    Attributes:
+        limited: Whether that was so: the endpoint is well, but full.
     """
 
     code = "upstream_error"
 
     def __init__(self, message: str, *, status: int, retry_after_seconds: float | None = None) -> None:
         super().__init__(message, retry_after_seconds=retry_after_seconds)
-        self.status = 503 if status == 429 else status  # noqa: PLR2004 - RFC 6585's number
+        self.limited = status == 429  # noqa: PLR2004 - RFC 6585's number
+        self.status = 503 if self.limited else status
 
 
 class UpstreamRefused(UpstreamFailed):
     """The endpoint refused the gateway's own credentials or knows nothing of the tier's model."""
 
     code, retry = "upstream_refused", False
+
+
+class EndpointsUnavailable(UpstreamFailed):
+    """Every endpoint of the tier is left alone at present, because it failed or asked for it; nothing was sent.
+
+    Attributes:
+        resting: Whether one of them is well, and only asked for some time.
+    """
+
+    status, code = 503, "endpoints_unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None, resting: bool = False) -> None:
+        super().__init__(message, retry_after_seconds=retry_after_seconds)
+        self.resting = resting
 
 
 class UpstreamTimeout(UpstreamFailed):

@@ -1,5 +1,6 @@
 """What is known of one request so far, filled step by step on its way (see ``gateway.pipeline``)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -7,6 +8,7 @@ from typing import Protocol
 from gateway.wire.call import Call
 from gateway.wire.identity import NOBODY, Identity
 from gateway.wire.operations import Operation
+from gateway.wire.unfinished import Unfinished
 from tiers.routing import Candidate
 from tiers.tiermap import Endpoint, Tier
 from tiers.usage import Usage
@@ -40,19 +42,22 @@ class Attempt:
         tier, reason: Of the candidate.
         endpoint: Chosen once the attempt is admitted.
         answer_bound: The bound on the answer's tokens that the gateway sets, since the caller set none.
+        begun: Whether its answer began to be passed on.
         queued_seconds: The wait for a slot.
+        usage: What it used itself; ``None`` while nobody knows. The exchange's is the whole answer's.
         error: The error's code where this attempt failed.
     """
 
     __slots__ = (
-        "admitted_at", "answer_bound", "cost_microdollars", "ended_at", "endpoint", "error", "first_byte_at",
-        "first_token_at", "gpu_seconds", "queued_seconds", "reason", "sent_at", "tier", "upstream_status",
+        "admitted_at", "answer_bound", "begun", "cost_microdollars", "ended_at", "endpoint", "error", "first_byte_at",
+        "first_token_at", "gpu_seconds", "queued_seconds", "reason", "sent_at", "tier", "upstream_status", "usage",
     )  # fmt: skip
 
     def __init__(self, *, tier: Tier, reason: str, answer_bound: int | None = None) -> None:
         self.tier = tier
         self.reason = reason
         self.answer_bound = answer_bound
+        self.begun = False
         self.endpoint: Endpoint | None = None
         self.queued_seconds = 0.0
         self.admitted_at: float | None = None
@@ -64,6 +69,7 @@ class Attempt:
         self.gpu_seconds = 0.0
         self.cost_microdollars = 0
         self.error = ""
+        self.usage: Usage | None = None
 
     @property
     def endpoint_name(self) -> str:
@@ -77,13 +83,16 @@ class Exchange:
     Attributes:
         received_unix: When it was received, in Unix seconds.
         candidates: The tiers that may serve it, in order.
+        due: When its deadline ends the try that is under way.
         responded: Whether the response's first byte left for the client: the border of fallback.
+        unfinished: A stream that can be continued elsewhere if it breaks; ``None`` where there is none.
         usage_reported: Whether ``usage`` came from the endpoint; otherwise the gateway counted it.
     """
 
     __slots__ = (
-        "attempts", "call", "caller", "candidates", "ended_at", "error", "identity", "operation", "outcome",
-        "received_at", "received_unix", "request_id", "responded", "status", "usage", "usage_reported",
+        "attempts", "call", "caller", "candidates", "due", "ended_at", "error", "identity", "operation",
+        "outcome", "received_at", "received_unix", "request_id", "responded", "status", "unfinished", "usage",
+        "usage_reported",
     )  # fmt: skip
 
     def __init__(
@@ -104,7 +113,9 @@ class Exchange:
         self.caller: Caller | None = None
         self.candidates: Sequence[Candidate] = ()
         self.attempts: list[Attempt] = []
+        self.due = math.inf
         self.responded = False
+        self.unfinished: Unfinished | None = None
         self.status = 0
         self.outcome = ""
         self.error = ""

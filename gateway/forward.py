@@ -4,21 +4,33 @@ Everything that can go wrong before the first byte of a good answer ends here as
 try the next candidate. For a stream that includes its first event: an endpoint that fails at once often says so there.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Container, Sequence
 
 import msgspec
 
-from gateway.errors import UpstreamAnswered, UpstreamFailed, UpstreamRefused, UpstreamUnreachable
+from gateway.errors import (
+    EndpointsUnavailable,
+    UpstreamAnswered,
+    UpstreamFailed,
+    UpstreamRefused,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.flight import BegunAnswer, Flight
+from gateway.upstream.station import Station
 from gateway.upstream.transport import UpstreamRequest, UpstreamResponse
+from gateway.wire import affinity
 from gateway.wire.answer import is_answer
 from gateway.wire.call import Call
 from gateway.wire.events import EventStream
 from gateway.wire.headers import Header
 from gateway.wire.request_head import RequestHead
+from gateway.wire.retry_after import retry_after
 from gateway.wire.rewrite import upstream_body
+from tiers.tiermap import Tier
 from tiers.usage import Usage
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
@@ -34,9 +46,24 @@ class Forwarder:
         self._fleet = fleet
         self._clock = clock
 
-    def depart(self, attempt: Attempt) -> Flight:
-        """Choose the endpoint of an admitted attempt and count it as in flight there."""
-        station = self._fleet.choose(attempt.tier)
+    def choose(self, exchange: Exchange, tier: Tier, avoid: Container[str]) -> Station:
+        """The endpoint that is to be asked; one that ``avoid`` names only where there is no other.
+
+        Raises:
+            EndpointsUnavailable: None may be asked now.
+        """
+        belongs = None if tier.affinity == "none" or len(tier.endpoints) == 1 else _belongs(exchange, tier)
+        station = self._fleet.choose(tier, belongs, avoid)
+        if station is None:
+            raise EndpointsUnavailable(
+                f"No endpoint of the tier {tier.name!r} is asked at present, because they failed or wanted a rest.",
+                retry_after_seconds=self._fleet.retry_after(tier),
+                resting=any(one.tier == tier.name and one.state == "closed" for one in self._fleet.conditions()),
+            )
+        return station
+
+    def depart(self, attempt: Attempt, station: Station) -> Flight:
+        """Count an admitted attempt as in flight at the endpoint that was chosen."""
         attempt.endpoint = station.endpoint
         return Flight(station=station, clock=self._clock, started=station.meter.start(self._clock.monotonic()))
 
@@ -45,12 +72,29 @@ class Forwarder:
     ) -> BegunAnswer:
         """Send ``call`` and wait for the beginning of a good answer. The caller closes ``flight`` on every way out.
 
+        A stream begins with its first event; where its endpoint has a limit for the first token, with that token.
+
         Raises:
             UpstreamAnswered: The endpoint answered with 429 or a 5xx.
             UpstreamRefused: It refused the gateway's key or does not know the tier's model.
             UpstreamUnreachable: Nothing was sent.
             UpstreamFailed: No usable answer; see its subclasses.
         """
+        limit = flight.station.endpoint.timeouts.first_token
+        if limit is None or not call.stream:
+            return await self._begun(exchange, attempt, flight, call, head)
+        try:
+            async with asyncio.timeout(limit):
+                return await self._begun(exchange, attempt, flight, call, head)
+        except TimeoutError as error:
+            raise UpstreamTimeout(
+                f"The endpoint {attempt.endpoint_name} sent no token within {limit:g} s (timeout first_token)."
+                " Try again, or give the tier a longer timeout."
+            ) from error
+
+    async def _begun(
+        self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, head: RequestHead
+    ) -> BegunAnswer:
         operation = exchange.operation
         request = UpstreamRequest(
             method=b"POST",
@@ -67,7 +111,14 @@ class Forwarder:
         attempt.first_byte_at = self._clock.monotonic()
         attempt.upstream_status = response.status
         if response.status == _OK and call.stream and _content_type(response.headers) == b"text/event-stream":
-            return await _begun_stream(response, EventStream(operation.dialect, wants_usage=call.wants_usage))
+            events = EventStream(
+                operation.dialect,
+                wants_usage=call.wants_usage,
+                choices=call.choices,
+                prompt_bytes=len(call.body),
+            )
+            limited = flight.station.endpoint.timeouts.first_token is not None
+            return await _begun_stream(response, events, limited=limited)
         body = await response.read(ANSWER_BYTES_MAX)
         if response.status == _OK and not call.stream:
             good, usage = is_answer(body, operation)
@@ -79,7 +130,11 @@ class Forwarder:
                 f" {operation.path}{' as a stream' if call.stream else ''}: {_shown(body)}",
                 retry_after_seconds=1,
             )
-        _raise_for(response, body, attempt)
+        self._raise_for(response, body, attempt)
+        if exchange.responded:
+            raise UpstreamRefused(
+                f"The endpoint {attempt.endpoint_name} did not continue an answer that broke off: {_shown(body)}"
+            )
         return BegunAnswer(
             status=response.status,
             headers=[(b"content-type", b"application/json")],
@@ -88,37 +143,43 @@ class Forwarder:
             usage=Usage(),
         )
 
+    def _raise_for(self, response: UpstreamResponse, body: bytes, attempt: Attempt) -> None:
+        """Raise for an error status that is not the caller's fault."""
+        status, name = response.status, attempt.endpoint_name
+        if status in {401, 403}:
+            raise UpstreamRefused(
+                f"The endpoint {name} refused the gateway's key ({status}). Check its api_key in the tier map."
+            )
+        if status == 404 and b"model" in body and b"does not exist" in body:  # noqa: PLR2004 - vLLM's answer
+            raise UpstreamRefused(
+                f"The endpoint {name} does not serve {attempt.tier.model!r}. Check the tier's model against the"
+                " endpoint's served name."
+            )
+        if status == 429 or status >= 500:  # noqa: PLR2004 - HTTP's own
+            raise UpstreamAnswered(
+                f"The endpoint {name} answered {status}: {_shown(body)}",
+                status=status,
+                retry_after_seconds=retry_after(response.headers, self._clock.unix()),
+            )
 
-async def _begun_stream(response: UpstreamResponse, events: EventStream) -> BegunAnswer:
-    """The answer as soon as something of it can be sent on."""
+
+async def _begun_stream(response: UpstreamResponse, events: EventStream, *, limited: bool) -> BegunAnswer:
+    """The answer as soon as something of it can be sent on; where it is ``limited``, once its first token came."""
     body = b""
-    while not body:
+    while not body or (limited and not events.token_seen and not events.complete):
         data = await response.chunk()
         if not data:
-            body = events.finish()
+            body += events.finish()
             break
-        body = events.feed(data)
+        body += events.feed(data)
     return BegunAnswer(status=_OK, headers=response.headers, body=body, response=response, events=events)
 
 
-def _raise_for(response: UpstreamResponse, body: bytes, attempt: Attempt) -> None:
-    """Raise for an error status that is not the caller's fault."""
-    status, name = response.status, attempt.endpoint_name
-    if status in {401, 403}:
-        raise UpstreamRefused(
-            f"The endpoint {name} refused the gateway's key ({status}). Check its api_key in the tier map."
-        )
-    if status == 404 and b"model" in body and b"does not exist" in body:  # noqa: PLR2004 - vLLM's answer
-        raise UpstreamRefused(
-            f"The endpoint {name} does not serve {attempt.tier.model!r}. Check the tier's model against the endpoint's"
-            " served name."
-        )
-    if status == 429 or status >= 500:  # noqa: PLR2004 - HTTP's own
-        raise UpstreamAnswered(
-            f"The endpoint {name} answered {status}: {_shown(body)}",
-            status=status,
-            retry_after_seconds=_retry_after(response.headers),
-        )
+def _belongs(exchange: Exchange, tier: Tier) -> bytes | None:
+    """What the request has in common with others that are to go to the same endpoint."""
+    if tier.affinity == "session":
+        return affinity.session(exchange.identity, exchange.caller.name if exchange.caller is not None else "")
+    return affinity.prefix(exchange.call.body) if exchange.call is not None else None
 
 
 def _content_type(headers: Sequence[Header]) -> bytes:
@@ -126,13 +187,6 @@ def _content_type(headers: Sequence[Header]) -> bytes:
         if name == b"content-type":
             return value.partition(b";")[0].strip().lower()
     return b""
-
-
-def _retry_after(headers: Sequence[Header]) -> float:
-    for name, value in headers:
-        if name == b"retry-after" and value.isdigit():
-            return float(value)
-    return 1.0
 
 
 def _shown(body: bytes) -> str:

@@ -3,48 +3,61 @@
     authenticate   whose key it is                              → exchange.caller
     (read)         the body, and what routing must know of it   → exchange.call
     route          which tiers may serve it, in order           → exchange.candidates
-    then for one candidate after the other, until an answer begins:
+    then, until an answer begins, for one try after the other as ``gateway.course`` says:
+      (choose)     an endpoint that may be asked
       admit        a slot, and the worst case held on budgets   → exchange.attempts
-      forward      to an endpoint, up to the answer's beginning
+      forward      to that endpoint, up to the answer's beginning
       relay        the answer to the client, all but its end    → exchange.usage
       settle       on every way out                             → the attempt's cost
     (end)          the answer's end to the client
     observe        on every way out                             → the record
 
-Before an answer begins a failure leads to the next candidate: *fallback* where an endpoint failed, *spill-over* where
-a tier is saturated. After its first byte there is only the rest of the same answer, or an error inside it.
+Before an answer begins a failure leads to another try, at the same tier or the next one. After its first byte there is
+only the rest of the same answer, from the same endpoint or, where the tier continues streams, from another one; or an
+error inside it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import replace
+import random
+from collections.abc import Awaitable, Callable, Container
 from functools import partial
+from typing import Final
 
 from gateway.admit import Admission
 from gateway.authenticate import Authenticator
-from gateway.downstream import Client, Deadlines, Presence, send_error
+from gateway.course import Course, TooLong, check_length
+from gateway.downstream import TICK_SECONDS, Client, Deadlines, Presence, send_error
 from gateway.errors import (
     BudgetExhausted,
+    EndpointsUnavailable,
     GatewayError,
-    ModelNotFound,
     TierSaturated,
     UpstreamFailed,
     UpstreamTimeout,
 )
-from gateway.exchange import Clock, Exchange
+from gateway.exchange import Attempt, Clock, Exchange
 from gateway.forward import Forwarder
 from gateway.observe import Observer
 from gateway.relay import Ending, Relay
 from gateway.route import Router
 from gateway.settle import Settler
+from gateway.upstream.flight import Flight
+from gateway.upstream.station import Station
 from gateway.wire.call import Call, read_call
 from gateway.wire.request_head import RequestHead
 from tiers.routing import Candidate
 from tiers.tiermap import Tier
 
+SILENT_SHARE: Final = 0.5
+"""An endpoint that was silent for this share of a request's whole time, up to its end, is counted as having failed."""
+
 
 class Pipeline:
-    """Serves metered operations; one object serves every request of the process."""
+    """Serves metered operations; one object serves every request of the process that begins under one tier map.
+
+    Attributes:
+        in_flight: How many requests have begun and not ended.
+    """
 
     def __init__(
         self,
@@ -59,7 +72,10 @@ class Pipeline:
         clock: Clock,
         request_ids: Callable[[], str],
         body_bytes_max: int,
+        draw: Callable[[], float] = random.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
+        """``draw`` makes random numbers from 0 to below 1, ``sleep`` waits for so many seconds."""
         self._authenticate = authenticate
         self._route = route
         self._admit = admit
@@ -70,13 +86,17 @@ class Pipeline:
         self._clock = clock
         self._request_ids = request_ids
         self._body_bytes_max = body_bytes_max
+        self._draw = draw
+        self._sleep = sleep
         self._deadlines = Deadlines()
+        self.in_flight = 0
 
     async def serve(self, head: RequestHead, client: Client) -> None:
         """Serve one request from its first byte to its record."""
         exchange = self._begin(head)
         client.headers.append((b"x-request-id", exchange.request_id.encode()))
         fault: Exception | None = None
+        self.in_flight += 1
         try:
             try:
                 await self._serve(exchange, head, client)
@@ -95,6 +115,7 @@ class Pipeline:
                 await self._tell(exchange, client, fault)
         finally:
             fault = None  # its traceback holds this frame
+            self.in_flight -= 1
             self._observe(exchange)
 
     async def _tell(self, exchange: Exchange, client: Client, fault: Exception) -> None:
@@ -110,56 +131,78 @@ class Pipeline:
         exchange.identity = head.identity
         body = await client.body(self._body_bytes_max)
         exchange.call = read_call(body, exchange.operation)
-        exchange.candidates = self._route(exchange.call, exchange.identity, exchange.caller)
+        found = self._route(exchange.call, exchange.identity, exchange.caller)
+        if found[0].tier.escalation:
+            found = self._route.escalated(found, exchange.call, head.headers, exchange.caller)
+        exchange.candidates = found
         with client.present() as presence:
-            ending = await self._first_good(exchange, exchange.call, head, client, presence)
+            ending = await self._first_good(exchange, head, client, presence)
         await ending()
 
-    async def _first_good(
-        self, exchange: Exchange, call: Call, head: RequestHead, client: Client, presence: Presence
-    ) -> Ending:
-        """Try the candidates in order; the first failure is the request's.
+    async def _first_good(self, exchange: Exchange, head: RequestHead, client: Client, presence: Presence) -> Ending:
+        """Try the first candidate, and after a failure what ``Course`` says, until an answer begins or nothing is left.
 
-        The first candidate's ``total`` bounds them all, and none takes longer than its own, for which it has reserved.
+        The first candidate's ``total`` bounds all tries, and none takes longer than its own, for which it has reserved.
         """
-        # Taken out when it is raised: an error holds the frames that it came through, and they would hold it.
-        first: list[GatewayError] = []
-        latest = exchange.received_at + exchange.candidates[0].tier.timeouts.total
-        for candidate in exchange.candidates:
-            seconds = candidate.tier.timeouts.total
-            if first:
-                seconds = min(seconds, latest - self._clock.monotonic())
-            self._deadlines.set(presence, seconds, partial(_too_late, candidate.tier))
+        candidate = exchange.candidates[0]
+        course: Course | None = None
+        total = candidate.tier.timeouts.total
+        exchange.due = exchange.received_at + total
+        self._deadlines.set(presence, total, partial(_too_late, candidate.tier))
+        while True:
             try:
-                return await self._try(exchange, _because(candidate, first), call, head, client)
-            except (TierSaturated, UpstreamFailed) as error:
-                if exchange.responded:
+                return await self._try(exchange, candidate, head, client, course.avoid if course is not None else ())
+            except (BudgetExhausted, TierSaturated, UpstreamFailed, TooLong) as error:
+                if exchange.responded and not _may_continue(exchange):
                     raise
-                if not first:
-                    first.append(error)
-            except BudgetExhausted as error:
-                # A spent budget is the answer, unless it is a fallback's: then the first failure is.
-                if not first:
-                    first.append(error)
-                    break
-        raise first.pop() if first else ModelNotFound("No tier may serve this request.", param="model")
+                if course is None:
+                    course = Course(exchange, self._route, self._draw)
+                further = course.after(error, self._clock.monotonic())
+            if further is None:
+                refusal = course.refusal
+                if refusal is not None:
+                    return await self._relay(exchange, refusal.attempt, refusal.answer, client)
+                raise course.verdict()
+            candidate, wait = further
+            if wait > 0:
+                await self._sleep(wait)
+            now = self._clock.monotonic()
+            exchange.due = min(now + candidate.tier.timeouts.total, course.latest)
+            self._deadlines.set(presence, exchange.due - now, partial(_too_late, candidate.tier))
 
     async def _try(
-        self, exchange: Exchange, candidate: Candidate, call: Call, head: RequestHead, client: Client
+        self, exchange: Exchange, candidate: Candidate, head: RequestHead, client: Client, avoid: Container[str]
     ) -> Ending:
-        """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed."""
+        """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed.
+
+        Its endpoint is chosen before it is admitted: where none may be asked, nothing is taken.
+        """
+        try:
+            station = self._forward.choose(exchange, candidate.tier, avoid)
+        except EndpointsUnavailable:
+            exchange.attempts.append(Attempt(tier=candidate.tier, reason=candidate.reason))
+            raise
+        on_trial = not station.health.well
         attempt, claim = await self._admit(exchange, candidate)
-        flight = self._forward.depart(attempt)
+        flight: Flight | None = None
         fault: BaseException | None = None
         ending: Ending | None = None
         try:
-            answer = await self._forward(exchange, attempt, flight, call, head)
+            if attempt.queued_seconds > 0 and not on_trial:
+                station = self._forward.choose(exchange, candidate.tier, avoid)  # much may have changed in the queue
+            flight = self._forward.depart(attempt, station)
+            answer = await self._forward(exchange, attempt, flight, _call_of(exchange), head)
+            check_length(attempt, answer)
+            attempt.begun = True
             ending = await self._relay(exchange, attempt, answer, client)
         except BaseException as error:  # noqa: BLE001 - raised below, once the attempt is settled
             attempt.error = error.code if isinstance(error, GatewayError) else ""
             fault = error
-        fault = await _after(fault, flight.land())
-        fault = await _after(fault, self._settle(exchange, attempt, claim, flight.gpu_seconds))
+        if flight is not None:
+            fault = await _after(fault, flight.land())
+            self._report(exchange, attempt, station, fault)
+        gpu_seconds = flight.gpu_seconds if flight is not None else 0.0
+        fault = await _after(fault, self._settle(exchange, attempt, claim, gpu_seconds))
         self._admit.freed(attempt.tier)
         try:
             if fault is not None or ending is None:
@@ -167,6 +210,20 @@ class Pipeline:
         finally:
             fault = None  # its traceback holds this frame
         return ending
+
+    def _report(self, exchange: Exchange, attempt: Attempt, station: Station, fault: BaseException | None) -> None:
+        """Tell the endpoint's condition how the attempt went, where that tells something of the endpoint."""
+        if fault is None or attempt.begun or isinstance(fault, TooLong):
+            station.report(fault if isinstance(fault, UpstreamFailed) else None)
+        elif isinstance(fault, UpstreamFailed):
+            station.report(fault)
+        elif attempt.sent_at is not None and isinstance(fault, asyncio.CancelledError):
+            now = self._clock.monotonic()
+            if (
+                now >= exchange.due - TICK_SECONDS
+                and now - attempt.sent_at >= attempt.tier.timeouts.total * SILENT_SHARE
+            ):
+                station.report(_too_late(attempt.tier))
 
     def _begin(self, head: RequestHead) -> Exchange:
         return Exchange(
@@ -195,6 +252,12 @@ def _too_late(tier: Tier) -> UpstreamTimeout:
     )
 
 
-def _because(candidate: Candidate, first: list[GatewayError]) -> Candidate:
-    """The candidate with its reason made exact: a tier that was saturated did not fail."""
-    return replace(candidate, reason="spill-over") if first and isinstance(first[0], TierSaturated) else candidate
+def _may_continue(exchange: Exchange) -> bool:
+    """Whether what is missing of an answer that the client is reading may come from elsewhere."""
+    return exchange.unfinished is not None and exchange.unfinished.possible
+
+
+def _call_of(exchange: Exchange) -> Call:
+    if exchange.call is None:
+        raise RuntimeError("A request is tried before it was read.")
+    return exchange.call

@@ -1,16 +1,20 @@
 """Second step: which tiers may serve the request, in which order. Adds ``exchange.candidates``."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
-from gateway.errors import ModelNotFound, TierNotAllowed
+from gateway.errors import InvalidRequest, ModelNotFound, TierNotAllowed
 from gateway.exchange import Caller
 from gateway.wire.call import Call
+from gateway.wire.headers import Header
 from gateway.wire.identity import Identity
 from tiers.estimate import likely_prompt_tokens
 from tiers.naming import AUTO
-from tiers.routing import Candidate, Profile, UnknownModel, candidates
-from tiers.tiermap import TierMap
+from tiers.routing import Candidate, Profile, UnknownModel, candidates, escalated, likely_context
+from tiers.tiermap import Tier, TierMap
 
+ESCALATE: Final = b"x-tiergate-escalate"
+"""The request's header with which a caller asks for the larger tier; ``true`` or ``false``."""
 _SHOWN_NAMES_MAX = 20
 
 
@@ -34,6 +38,29 @@ class Router:
         if found[0].tier.name not in caller.tiers:
             raise TierNotAllowed(f"The key {caller.name!r} may not use the tier {found[0].tier.name!r}.", param="model")
         return [candidate for candidate in found if candidate.tier.name in caller.tiers]
+
+    def escalated(
+        self, found: Sequence[Candidate], call: Call, headers: Sequence[Header], caller: Caller
+    ) -> Sequence[Candidate]:
+        """The same, for a first tier that may escalate: with larger tiers first where the prompt does not fit, or the
+        caller asks for it.
+
+        Raises:
+            InvalidRequest: The caller asks in words that are not known.
+        """
+        needed = likely_context(len(call.body), call.max_output, media=call.media)
+        return escalated(found, self.larger(found[0].tier, caller), needed=needed, asked=_asked(headers))
+
+    def larger(self, tier: Tier, caller: Caller) -> list[Tier]:
+        """The tiers to which ``tier`` escalates and that the caller may use."""
+        return [self._map.tiers[name] for name in tier.escalation if caller.tiers is None or name in caller.tiers]
+
+    def cheaper(self, tier: Tier, caller: Caller) -> Tier | None:
+        """The tier that serves where a budget of ``tier`` is spent, if there is one that the caller may use."""
+        name = tier.downgrade
+        if name is None or (caller.tiers is not None and name not in caller.tiers):
+            return None
+        return self._map.tiers[name]
 
     def _routed(self, call: Call, identity: Identity, caller: Caller) -> Sequence[Candidate]:
         profile = Profile(
@@ -63,3 +90,13 @@ class Router:
             if caller.tiers is None or tier.name in caller.tiers
         }
         return allowed | ({AUTO: AUTO} if self._map.routes else {})
+
+
+def _asked(headers: Sequence[Header]) -> bool:
+    for name, value in headers:
+        if name == ESCALATE:
+            wanted = value.strip().lower()
+            if wanted not in {b"true", b"false"}:
+                raise InvalidRequest("The header x-tiergate-escalate is true or false.", param=ESCALATE.decode())
+            return wanted == b"true"
+    return False

@@ -54,8 +54,9 @@ class Settler:
         now = attempt.ended_at = self._clock.monotonic()
         amounts = None
         if _worked(attempt):
-            usage = exchange.usage if exchange.usage is not None else _prompt_alone(exchange)
-            exchange.usage = usage
+            usage = attempt.usage if attempt.usage is not None else _prompt_alone(exchange)
+            if exchange.usage is None:
+                exchange.usage = usage
             attempt.gpu_seconds = gpu_seconds
             cost = attempt.cost_microdollars = attempt.tier.price.cost(usage, gpu_seconds)
             amounts = [min(amount(unit, usage, cost), AMOUNT_MAX) for unit in claim.concerned.units]

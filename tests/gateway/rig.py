@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.admit import Admission
@@ -16,7 +16,8 @@ from gateway.record import RequestRecord
 from gateway.relay import Relay
 from gateway.route import Router
 from gateway.settle import Settler
-from gateway.upstream.fleet import Fleet, Station
+from gateway.upstream.fleet import Fleet
+from gateway.upstream.station import Station
 from gateway.wire.headers import Header
 from gateway.wire.operations import Operation
 from gateway.wire.request_head import RequestHead
@@ -45,6 +46,8 @@ class Rig:
     settler: Settler
     pipeline: Pipeline
     records: list[RequestRecord]
+    sleeps: list[float]
+    """The waits between tries, which took no time but on ``clock``. Of all jitter half is drawn."""
     budgets: tuple[Budget, ...]
     tiers: tuple[str, ...]
     tasks: list["asyncio.Task[None]"] = field(default_factory=list)
@@ -119,18 +122,29 @@ def rig(
     routes: tuple[Route, ...] = (),
     caller: Caller = CALLER,
     body_bytes_max: int = 10_000,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
 ) -> Rig:
-    """A pipeline over these tiers (one tier with two slots, unless told), each endpoint on a transport of its own."""
+    """A pipeline over these tiers (one tier with two slots, unless told), each endpoint on a transport of its own.
+
+    ``sleep`` is how it waits between tries, where that is to take time.
+    """
     whole = tier_map(*(tiers or (token_tier(),)), budgets=budgets, routes=routes)
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     transports = {endpoint.name: FakeTransport() for each in whole.tiers.values() for endpoint in each.endpoints}
     stations = {
         name: tuple(
-            Station(endpoint=endpoint, transport=transports[endpoint.name], api_key=None) for endpoint in each.endpoints
+            Station(tier=each, endpoint=endpoint, transport=transports[endpoint.name], api_key=None, clock=clock)
+            for endpoint in each.endpoints
         )
         for name, each in whole.tiers.items()
     }
+    sleeps: list[float] = []
+
+    async def slept(seconds: float) -> None:
+        sleeps.append(seconds)
+        clock.advance(seconds)
+
     settler = Settler(ledger=ledger, clock=clock)
     admission = Admission(ledger=ledger, clock=clock, budgets=budgets, tiers=whole.tiers, abandon=settler.release_later)
     records: list[RequestRecord] = []
@@ -146,6 +160,8 @@ def rig(
         clock=clock,
         request_ids=lambda: f"req_{next(numbers)}",
         body_bytes_max=body_bytes_max,
+        draw=lambda: 0.5,
+        sleep=sleep or slept,
     )
     return Rig(
         clock=clock,
@@ -156,6 +172,7 @@ def rig(
         settler=settler,
         pipeline=pipeline,
         records=records,
+        sleeps=sleeps,
         budgets=budgets,
         tiers=tuple(whole.tiers),
     )

@@ -72,7 +72,7 @@ def test_pointless_retries_are_refused_and_others_are_not() -> None:
     """A client that changes nothing gets the same again, but for what passes by itself."""
     assert {kind.__name__ for kind in every_class() if kind.retry} == {
         *("GatewayError", "TierSaturated", "StoreUnavailable", "UpstreamFailed", "UpstreamUnreachable"),
-        *("UpstreamAnswered", "UpstreamTimeout", "ClientDisconnected"),
+        *("UpstreamAnswered", "UpstreamTimeout", "ClientDisconnected", "GatewayFull", "EndpointsUnavailable"),
     }
 
 

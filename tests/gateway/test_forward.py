@@ -1,11 +1,12 @@
 """The answer's beginning: what is sent, and which answers are good."""
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from gateway.errors import (
+    EndpointsUnavailable,
     GatewayError,
     UpstreamAnswered,
     UpstreamFailed,
@@ -15,15 +16,18 @@ from gateway.errors import (
 )
 from gateway.exchange import Attempt
 from gateway.forward import Forwarder
-from gateway.upstream.fleet import Fleet, Station
+from gateway.upstream.fleet import Fleet
 from gateway.upstream.flight import BegunAnswer
+from gateway.upstream.station import Station
 from gateway.wire.call import Call
+from gateway.wire.identity import Identity
 from gateway.wire.operations import OPERATIONS
 from gateway.wire.request_head import RequestHead
 from tests.doubles.clock import ManualClock
-from tests.doubles.transport import EVENTS, FakeResponse, FakeTransport
+from tests.doubles.transport import EVENTS, FakeResponse, FakeTransport, Hang
 from tests.gateway.samples import ANSWER, CHAT, EMBEDDINGS, attempt, call, exchange, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
+from tiers.tiermap import Endpoint, Tier, Timeouts
 from tiers.usage import Usage
 
 TIER = token_tier()
@@ -32,17 +36,18 @@ TIER = token_tier()
 class Sender:
     """A forwarder to one endpoint whose key is ``sk-endpoint``."""
 
-    def __init__(self, *script: FakeResponse | Exception) -> None:
+    def __init__(self, *script: FakeResponse | Exception, endpoint: Endpoint = TIER.endpoints[0]) -> None:
         self.clock = ManualClock()
         self.transport = FakeTransport(*script)
-        [endpoint] = TIER.endpoints
-        self.station = Station(endpoint=endpoint, transport=self.transport, api_key="sk-endpoint")
+        self.station = Station(
+            tier=TIER, endpoint=endpoint, transport=self.transport, api_key="sk-endpoint", clock=self.clock
+        )
         self.forward = Forwarder(fleet=Fleet({TIER.name: (self.station,)}), clock=self.clock)
         self.attempt: Attempt = attempt(tier=TIER, endpoint=None)
 
     async def send(self, asked: Call | None = None, **fields: Any) -> BegunAnswer:  # noqa: ANN401 - Exchange's fields
         """Forward one request and land."""
-        flight = self.forward.depart(self.attempt)
+        flight = self.forward.depart(self.attempt, self.station)
         try:
             return await self.forward(exchange(**fields), self.attempt, flight, asked or call(), HEAD)
         finally:
@@ -62,7 +67,7 @@ HEAD = RequestHead(CHAT, [(b"accept", b"*/*")])
 async def test_departing_chooses_an_endpoint_and_counts_the_attempt_there() -> None:
     """Until it lands."""
     sender = Sender()
-    flight = sender.forward.depart(sender.attempt)
+    flight = sender.forward.depart(sender.attempt, sender.station)
     assert sender.attempt.endpoint_name == "routing/0"
     assert sender.station.meter.in_flight == 1
     sender.clock.advance(2)
@@ -161,32 +166,34 @@ async def test_what_is_shown_of_a_body_is_short_and_on_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "told", "retry_after"),
+    ("status", "body", "kind", "told"),
     [
-        (500, b"boom", UpstreamAnswered, 500, 1),
-        (503, b'{"error":{"message":"loading"}}', UpstreamAnswered, 503, 1),
-        (529, b"", UpstreamAnswered, 529, 1),
-        (429, b'{"detail":"slow"}', UpstreamAnswered, 503, 1),
-        (401, b"who?", UpstreamRefused, 502, None),
-        (403, b"no", UpstreamRefused, 502, None),
-        (404, b'{"message":"The model `x` does not exist."}', UpstreamRefused, 502, None),
+        (500, b"boom", UpstreamAnswered, 500),
+        (503, b'{"error":{"message":"loading"}}', UpstreamAnswered, 503),
+        (529, b"", UpstreamAnswered, 529),
+        (429, b'{"detail":"slow"}', UpstreamAnswered, 503),
+        (401, b"who?", UpstreamRefused, 502),
+        (403, b"no", UpstreamRefused, 502),
+        (404, b'{"message":"The model `x` does not exist."}', UpstreamRefused, 502),
     ],
 )
 async def test_an_error_that_is_not_the_callers_fault_is_the_endpoints(
-    status: int, body: bytes, kind: type[GatewayError], told: int, retry_after: float | None
+    status: int, body: bytes, kind: type[GatewayError], told: int
 ) -> None:
     """Busy, broken, or at odds with the tier map; the endpoint's own limit of requests becomes 503."""
     sender = Sender(FakeResponse(body, status=status))
     error = await sender.failure()
     assert type(error) is kind
-    assert (error.status, error.retry_after_seconds) == (told, retry_after)
+    assert (error.status, error.retry_after_seconds) == (told, None)
     assert sender.attempt.upstream_status == status
     assert "sk-endpoint" not in error.message
 
 
-@pytest.mark.parametrize(("header", "seconds"), [(b"7", 7), (b"Wed, 21 Oct 2026 07:28:00 GMT", 1), (b"-1", 1)])
-async def test_the_endpoints_own_time_to_come_back_is_passed_on(header: bytes, seconds: float) -> None:
-    """Where it is a number of seconds."""
+@pytest.mark.parametrize(
+    ("header", "seconds"), [(b"7", 7), (b"Fri, 15 Jan 2027 08:00:30 GMT", 30), (b"-1", None)], ids=repr
+)
+async def test_the_endpoints_own_time_to_come_back_is_read(header: bytes, seconds: float | None) -> None:
+    """A number of seconds, or a date after the clock's."""
     error = await Sender(FakeResponse(b"", status=503, headers=[(b"x", b"y"), (b"retry-after", header)])).failure()
     assert error.retry_after_seconds == seconds
 
@@ -271,3 +278,107 @@ async def test_typed_streams_begin_with_their_first_event(path: str) -> None:
     first = b'event: x\ndata: {"type":"response.created"}\n\n'
     answer = await Sender(FakeResponse(first, headers=EVENTS)).send(STREAM, operation=OPERATIONS[path])
     assert answer.body == first
+
+
+LIMITED = Endpoint(name="routing/0", url="http://routing.test/v1", timeouts=Timeouts(first_token=0.05))
+"""Waits for a first token for a twentieth of a second."""
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        FakeResponse(ROLE, Hang(), headers=EVENTS),
+        FakeResponse(b": waiting\n\n", Hang(), headers=EVENTS),
+        FakeResponse(Hang(), headers=EVENTS),
+    ],
+    ids=["role alone", "comment", "nothing"],
+)
+async def test_a_stream_whose_first_token_is_late_has_not_begun(response: FakeResponse) -> None:
+    """Where there is a limit for it: another endpoint or tier can still be asked."""
+    sender = Sender(response, endpoint=LIMITED)
+    error = await sender.failure(STREAM)
+    assert type(error) is UpstreamTimeout
+    assert "timeout first_token" in error.message
+
+
+async def test_what_comes_before_a_first_token_that_is_in_time_is_sent_on_with_it() -> None:
+    """Nothing is lost of what was held back. Without a limit nothing is held back."""
+    for endpoint, begun in ((LIMITED, ROLE + HELLO), (TIER.endpoints[0], ROLE)):
+        sender = Sender(FakeResponse(ROLE, HELLO, STOP, DONE, headers=EVENTS), endpoint=endpoint)
+        assert (await sender.send(STREAM)).body == begun
+
+
+async def test_a_limited_stream_without_a_token_begins_with_its_end() -> None:
+    """As one that was told to be empty."""
+    for steps in ((ROLE, STOP, DONE), (ROLE, STOP)):
+        answer = await Sender(FakeResponse(*steps, headers=EVENTS), endpoint=LIMITED).send(STREAM)
+        assert answer.body == ROLE + STOP + DONE
+
+
+async def test_a_whole_answer_has_no_first_token_to_be_late() -> None:
+    assert (await Sender(FakeResponse(ANSWER), endpoint=LIMITED).send()).body == ANSWER
+
+
+async def test_an_answer_that_is_to_be_continued_is_no_place_for_a_refusal() -> None:
+    """The client reads the first part already."""
+    with pytest.raises(UpstreamRefused, match=r"did not continue.*no prefill"):
+        await Sender(FakeResponse(b'{"error":"no prefill"}', status=400)).send(STREAM, responded=True)
+
+
+async def test_without_an_endpoint_that_may_be_asked_nothing_is_sent() -> None:
+    """The error says when one may be, and whether it is well."""
+    sender = Sender()
+    assert sender.forward.choose(exchange(), TIER, ()) is sender.station
+    sender.station.report(UpstreamAnswered("full", status=429, retry_after_seconds=7))
+    with pytest.raises(EndpointsUnavailable) as caught:
+        sender.forward.choose(exchange(), TIER, ())
+    assert (caught.value.retry_after_seconds, caught.value.resting) == (7, True)
+    sender = Sender()
+    for _ in range(TIER.breaker.failures):
+        sender.station.report(UpstreamTimeout("silent"))
+    with pytest.raises(EndpointsUnavailable) as caught:
+        sender.forward.choose(exchange(), TIER, ())
+    assert (caught.value.retry_after_seconds, caught.value.resting) == (TIER.breaker.open, False)
+
+
+Affinity = Literal["none", "session", "prefix"]
+PLACES: tuple[tuple[Affinity, int], ...] = (("none", 8), ("session", 1), ("prefix", 1))
+"""To how many of eight endpoints calls go that belong together."""
+
+
+def several(affinity: Affinity) -> tuple[Forwarder, Tier]:
+    """Eight endpoints, each with nothing in flight."""
+    clock = ManualClock()
+    endpoints = tuple(Endpoint(name=f"routing/{number}", url=f"http://{number}.test") for number in range(8))
+    tier = token_tier(endpoints=endpoints, affinity=affinity)
+    stations = [
+        Station(tier=tier, endpoint=endpoint, transport=FakeTransport(), api_key=None, clock=clock)
+        for endpoint in endpoints
+    ]
+    return Forwarder(fleet=Fleet({tier.name: stations}), clock=clock), tier
+
+
+def test_what_belongs_together_goes_to_one_endpoint() -> None:
+    """The calls of a run, or those with one beginning; of others each goes to the next."""
+    prompt = [{"role": "system", "content": "You are a writer. " * 100}]
+    ones = [exchange(identity=Identity(run="r1"), call=call(user=str(number), messages=prompt)) for number in range(8)]
+    for affinity, places in PLACES:
+        forward, tier = several(affinity)
+        assert len({forward.choose(one, tier, ()).endpoint.name for one in ones}) == places
+    others = [
+        exchange(
+            identity=Identity(agent=f"agent-{number}"),
+            call=call(messages=[{"role": "system", "content": f"You are number {number}."}]),
+        )
+        for number in range(8)
+    ]
+    for affinity, _ in PLACES:
+        forward, tier = several(affinity)
+        assert len({forward.choose(one, tier, ()).endpoint.name for one in others}) > 2
+
+
+def test_one_that_failed_is_avoided() -> None:
+    forward, tier = several("session")
+    one = exchange(identity=Identity(run="r1"))
+    first = forward.choose(one, tier, ()).endpoint.name
+    assert forward.choose(one, tier, {first}).endpoint.name != first

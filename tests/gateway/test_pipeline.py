@@ -13,7 +13,7 @@ from tests.doubles.transport import EVENTS, FakeResponse, Gate, Hang
 from tests.gateway.rig import KEY, Rig, rig
 from tests.gateway.samples import ANSWER, EMBEDDINGS, budget, request, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
-from tiers.tiermap import Queue, Route, Timeouts
+from tiers.tiermap import Queue, Retry, Route, Timeouts
 
 SPENT = 7 * 1 + 3 * 2
 """Microdollars of an answer with the usual usage."""
@@ -26,9 +26,9 @@ def streamed(*steps: bytes | Exception | Hang) -> FakeResponse:
 
 
 def two_tiers(**first: Any) -> Rig:  # noqa: ANN401 - any of Tier's fields
-    """``routing``, which falls back to ``reasoning``; each costs the same."""
+    """``routing``, which falls back to ``reasoning`` after one try; each costs the same."""
     return rig(
-        token_tier("routing", fallback=("reasoning",), **first),
+        token_tier("routing", **{"fallback": ("reasoning",), "retry": Retry(attempts=2), **first}),
         token_tier("reasoning"),
         budgets=MONEY,
     )
@@ -258,7 +258,7 @@ async def test_when_every_candidate_fails_the_first_failure_is_told() -> None:
 async def test_a_fallback_whose_budget_is_spent_does_not_hide_the_first_failure() -> None:
     """The caller can do something about the failure, not about the fallback's budget."""
     subject = rig(
-        token_tier(fallback=("reasoning",)),
+        token_tier(fallback=("reasoning",), retry=Retry(attempts=2)),
         token_tier("reasoning"),
         budgets=(budget(1, kind="tier", pattern="reasoning"),),
     )
@@ -396,7 +396,7 @@ async def test_a_key_may_be_used_as_anthropics_clients_send_it() -> None:
 async def test_fallbacks_that_the_key_may_not_use_are_left_out() -> None:
     """The failure is told instead."""
     subject = rig(
-        token_tier(fallback=("reasoning",)),
+        token_tier(fallback=("reasoning",), retry=Retry(attempts=1)),
         token_tier("reasoning"),
         caller=replace(Caller(name="demo"), tiers=frozenset({"routing"})),
     )

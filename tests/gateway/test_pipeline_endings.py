@@ -18,7 +18,7 @@ from tests.gateway.rig import BOUND_SECONDS, Rig, rig
 from tests.gateway.samples import ANSWER, budget, request, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP
 from tests.stores import eventually
-from tiers.tiermap import Queue, Timeouts
+from tiers.tiermap import Breaker, Queue, Retry, Timeouts
 
 MONEY = (budget(), budget(unit="tokens", name="tokens"))
 PROMPT = -(-len(request(stream=True)) // 4)
@@ -247,7 +247,7 @@ async def test_the_slot_of_a_client_that_left_goes_to_the_next_in_the_queue() ->
 
 async def test_whoever_waits_for_a_slot_is_told_that_one_was_given_back() -> None:
     """By every ending, a failure's too: nobody need find out by asking from time to time."""
-    subject = rig(token_tier())
+    subject = rig(token_tier(retry=Retry(attempts=1)))
     freed = subject.admission._queues["routing"].freed
     for answer in (FakeResponse(ANSWER), UpstreamFailed("broken"), FakeResponse(b"busy", status=503)):
         freed.clear()
@@ -285,14 +285,18 @@ async def test_one_that_gives_up_in_the_queue_lets_the_next_one_go_first(end: En
 
 
 async def one_fails(subject: Rig, how: str) -> None:
-    """A request that ends badly, as ``how`` says."""
+    """A request that ends badly, or well at last, as ``how`` says."""
     hang = Hang()
     match how:
         case "left":
             subject.transport.then(FakeResponse(ROLE, hang, headers=EVENTS))
+        case "at last":
+            subject.transport.then(*(FakeResponse(b"no", status=500) for _ in range(3)), FakeResponse(ANSWER))
+        case "too long":
+            subject.transport.then(FakeResponse(b'{"error":{"code":"context_length_exceeded"}}', status=400))
         case _:
-            subject.transport.then(FakeResponse(b"no", status=500))
-    client = FakeClient(request(stream=True))
+            subject.transport.then(*(FakeResponse(b"no", status=500) for _ in range(4)))
+    client = FakeClient(request(stream=how != "at last"))
     task = subject.start(client)
     if how == "left":
         await hang.reached.wait()
@@ -310,10 +314,10 @@ def parts_of_requests() -> Counter[str]:
     return Counter(type(one).__name__ for one in gc.get_objects() if type(one).__name__ in kinds)
 
 
-@pytest.mark.parametrize("how", ["left", "refused"])
+@pytest.mark.parametrize("how", ["left", "refused", "too long", "at last"])
 async def test_a_request_that_ends_badly_leaves_nothing_that_only_the_cycle_collector_frees(how: str) -> None:
     """It is spared, so what it would have to free would gather."""
-    subject = rig()
+    subject = rig(token_tier(breaker=Breaker(failures=100)))
     await one_fails(subject, how)  # the first makes what is kept for all
     gc.collect()
     gc.disable()

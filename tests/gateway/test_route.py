@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ModelNotFound, TierNotAllowed
+from gateway.errors import InvalidRequest, ModelNotFound, TierNotAllowed
 from gateway.exchange import Caller
 from gateway.route import Router
 from gateway.wire.identity import Identity
@@ -103,3 +103,52 @@ def test_names_are_what_the_key_may_send_as_model() -> None:
         "auto": "auto",
     }
     assert ROUTER.names(Caller(name="k", tiers=frozenset())) == {"auto": "auto"}
+
+
+UPWARD = Router(
+    tier_map(
+        token_tier("routing", escalation=("large", "huge"), downgrade="cheap"),
+        token_tier("large", context=2000),
+        token_tier("huge", context=3000),
+        token_tier("cheap"),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("fields", "header", "tiers", "expected"),
+    [
+        ({}, None, None, ["routing"]),
+        ({}, b"false", None, ["routing"]),
+        ({}, b" TRUE ", None, ["large", "huge", "routing"]),
+        ({}, b"true", {"routing", "huge"}, ["huge", "routing"]),
+        ({"max_tokens": 1500}, None, None, ["large", "huge"]),
+        ({"max_tokens": 2500}, None, None, ["huge"]),
+        ({"max_tokens": 1500}, None, {"routing"}, ["routing"]),
+    ],
+)
+def test_what_does_not_fit_or_asks_for_it_begins_with_a_larger_tier(
+    fields: dict[str, Any], header: bytes | None, tiers: set[str] | None, expected: list[str]
+) -> None:
+    """Among those that the caller may use."""
+    caller = Caller(name="k", tiers=None if tiers is None else frozenset(tiers))
+    asked = call("routing", **fields)
+    headers = [(b"accept", b"*/*")] + ([] if header is None else [(b"x-tiergate-escalate", header)])
+    found = UPWARD.escalated(UPWARD(asked, Identity(), caller), asked, headers, caller)
+    assert [one.tier.name for one in found] == expected
+
+
+def test_an_escalation_is_asked_for_with_true_or_false() -> None:
+    with pytest.raises(InvalidRequest, match="true or false"):
+        UPWARD.escalated(
+            UPWARD(call("routing"), Identity(), CALLER), call("routing"), [(b"x-tiergate-escalate", b"yes")], CALLER
+        )
+
+
+def test_the_cheaper_tier_is_one_that_the_key_may_use() -> None:
+    routing, large = (UPWARD(call(name), Identity(), CALLER)[0].tier for name in ("routing", "large"))
+    cheaper = UPWARD.cheaper(routing, CALLER)
+    assert cheaper is not None
+    assert cheaper.name == "cheap"
+    assert UPWARD.cheaper(routing, Caller(name="k", tiers=frozenset({"routing"}))) is None
+    assert UPWARD.cheaper(large, CALLER) is None

@@ -60,6 +60,7 @@ async def settled(usage: Usage | None, *, gpu_seconds: float = 0.0, **fields: An
     """One attempt, settled."""
     till = Till()
     ended, one = exchange(usage=usage), attempt(**fields)
+    one.usage = usage
     await till.settle(ended, one, await till.reserve(), gpu_seconds)
     return till, ended, one
 
@@ -117,7 +118,7 @@ async def test_a_settlement_that_the_store_does_not_take_is_kept_and_booked_late
     """Once, and in the order in which they came."""
     till = Till()
     till.ledger.down = {"settle", "release"}
-    await till.settle(exchange(usage=Usage(input=7)), attempt(**WORKED), await till.reserve(), 0.0)
+    await till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), await till.reserve(), 0.0)
     await till.settle(exchange(), attempt(**GONE), await till.reserve(), 0.0)
     assert till.settle.unsettled == 2
     await till.settle.book_kept()
@@ -135,7 +136,7 @@ async def test_a_settlement_that_is_interrupted_is_kept() -> None:
     till = Till()
     hang = till.ledger.slow["settle"] = Hang()
     claim = await till.reserve()
-    task = asyncio.ensure_future(till.settle(exchange(usage=Usage(input=7)), attempt(**WORKED), claim, 0.0))
+    task = asyncio.ensure_future(till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), claim, 0.0))
     await hang.reached.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -150,7 +151,7 @@ async def test_a_settlement_that_happened_and_is_repeated_changes_nothing() -> N
     """As when its answer was lost."""
     till = Till()
     claim = await till.reserve()
-    ended, one = exchange(usage=Usage(input=7)), attempt(**WORKED)
+    ended, one = exchange(), attempt(**WORKED, usage=Usage(input=7))
     await till.settle(ended, one, claim, 0.0)
     await till.settle(ended, one, claim, 0.0)
     assert (await till.spent())["tokens"] == (7, 0)
@@ -169,7 +170,7 @@ async def test_a_settlement_whose_reservation_is_over_is_left_to_expire() -> Non
     """The worst case was charged; asking the store again would change nothing."""
     till = Till(life_seconds=60)
     till.ledger.down = {"settle"}
-    await till.settle(exchange(usage=Usage(input=7)), attempt(**WORKED), await till.reserve(), 0.0)
+    await till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), await till.reserve(), 0.0)
     till.ledger.down = set()
     till.clock.advance(60)
     await till.settle.book_kept()
@@ -192,7 +193,7 @@ async def test_kept_settlements_are_booked_in_the_background() -> None:
     try:
         for _ in range(2):
             wanted = till.ledger.asked["settle"] + 3
-            await till.settle(exchange(usage=Usage(input=7)), attempt(**WORKED), await till.reserve(), 0.0)
+            await till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), await till.reserve(), 0.0)
             await eventually(partial(asked, till, wanted))
             till.ledger.down = set()
             await eventually(lambda: till.settle.unsettled == 0)

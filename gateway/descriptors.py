@@ -21,6 +21,14 @@ class Report(Protocol):
         """``name`` happened; ``keys`` say more."""
 
 
+def connections_max(most: int) -> int:
+    """How many connections this process may have open, ``most`` or fewer: each may want one to an endpoint."""
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed == resource.RLIM_INFINITY:
+        return most
+    return max(1, min(most, (allowed - RESERVE) // PER_REQUEST))
+
+
 def allow_descriptors(tier_map: TierMap, report: Report) -> None:
     """Allow this process, and those that it starts, as many open files as the system lets it.
 

@@ -11,9 +11,10 @@ from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError
+from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, RequestTooSlow
 from gateway.wire.envelope import error_body, error_event, error_headers
 from gateway.wire.headers import Header
+from gateway.wire.pace import body_due
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -29,6 +30,11 @@ TICK_SECONDS = 0.1
 def body_too_large(limit: int) -> BodyTooLarge:
     """The error for a body of more than ``limit`` bytes."""
     return BodyTooLarge(f"The body has more than {limit} bytes, which is the most that is accepted.")
+
+
+def body_too_slow() -> RequestTooSlow:
+    """The error for a body that does not come fast enough."""
+    return RequestTooSlow("The request's body did not come fast enough.")
 
 
 def client_left() -> ClientDisconnected:
@@ -135,6 +141,7 @@ class Client(Protocol):
 
         Raises:
             BodyTooLarge: It has, or is declared to have, more than ``limit`` bytes.
+            RequestTooSlow: It does not come as fast as ``gateway.wire.pace`` asks for.
             ClientDisconnected: The client left before it was complete.
         """
 
@@ -172,7 +179,7 @@ async def send_error(client: Client, error: GatewayError) -> None:
         await client.end_stream(error_event(error))
     elif not client.responded:
         headers = error_headers(error)
-        if isinstance(error, BodyTooLarge):
+        if isinstance(error, BodyTooLarge | RequestTooSlow):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         await client.send_whole(error.status, headers, error_body(error))
 
@@ -197,8 +204,18 @@ class AsgiClient:
             raise body_too_large(limit)
         pieces: list[bytes] = []
         size = 0
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        message: Message | None
         while True:
-            message = await self._receive()
+            message = None
+            try:
+                async with asyncio.timeout_at(body_due(begun, size, loop.time())):
+                    message = await self._receive()
+            except TimeoutError:
+                pass
+            if message is None:
+                raise body_too_slow()
             if message["type"] == "http.disconnect":
                 raise ClientDisconnected("The client left before its request was complete.")
             piece: bytes = message.get("body", b"")

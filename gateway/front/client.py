@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final, Protocol
 
 from gateway.downstream import Presence, body_too_large, client_left
-from gateway.errors import ClientDisconnected
+from gateway.errors import ClientDisconnected, GatewayError
 from gateway.wire.headers import Header
 
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -44,6 +44,7 @@ class HotClient:
     __slots__ = (
         "_body",
         "_connection",
+        "_fault",
         "_head",
         "_left",
         "_length",
@@ -60,6 +61,7 @@ class HotClient:
         self._connection = connection
         self._length = length
         self._body = body
+        self._fault: GatewayError | None = None
         self._head = b""
         self._left = False
         self._presence: Presence | None = None
@@ -70,6 +72,11 @@ class HotClient:
     def give(self, body: bytes) -> None:
         """The body is complete."""
         self._body = body
+        self.wake()
+
+    def give_up(self, fault: GatewayError) -> None:
+        """The body will not be complete."""
+        self._fault = fault
         self.wake()
 
     def leave(self) -> None:
@@ -91,6 +98,8 @@ class HotClient:
         while self._body is None:
             if self._left:
                 raise ClientDisconnected("The client left before its request was complete.")
+            if self._fault is not None:
+                raise self._fault
             await self._change()
         return self._body
 

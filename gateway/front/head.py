@@ -6,6 +6,7 @@ may be strict to the byte: it accepts only what every reader of HTTP reads in th
 
 import re
 
+from gateway.front.rules import HOST
 from gateway.wire.operations import OPERATIONS
 from gateway.wire.request_head import RequestHead
 
@@ -98,7 +99,11 @@ def parse_head(data: bytes) -> Head | None:
     if b"".join(names).translate(None, _NAME_BYTES):
         return None
     named = dict(headers)
-    if len(named) != len(headers) or not named.get(b"host") or not _NOT_PLAIN.isdisjoint(named):
+    if (
+        len(named) != len(headers)
+        or not _NOT_PLAIN.isdisjoint(named)
+        or HOST.fullmatch(named.get(b"host", b"")) is None
+    ):
         return None
     length = named.get(b"content-length", b"")
     keep_alive = _KEEPS_ALIVE.get(named.get(b"connection", b"keep-alive").lower())

@@ -13,20 +13,16 @@ from functools import partial
 from typing import Any, Protocol, cast
 
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from gateway.downstream import Client
+from gateway.downstream import Client, body_too_slow
 from gateway.front.client import HotClient
+from gateway.front.door import CONNECTIONS_MAX, LINGER_SECONDS, Door
+from gateway.front.guarded import AHEAD_BYTES_MAX, GuardedProtocol
 from gateway.front.head import HeadReader
+from gateway.front.watch import STALL_SECONDS
+from gateway.wire.pace import body_due
 from gateway.wire.request_head import RequestHead
-
-BODY_SECONDS = 30.0
-"""Without a byte of a body that is still to come."""
-STALL_SECONDS = 120.0
-"""Without a byte taken by a client that does not read its answer."""
-AHEAD_BYTES_MAX = 64 * 1024
-"""Of requests sent before the current one was answered; then nothing more is read."""
 
 
 class Serving(Protocol):
@@ -36,9 +32,13 @@ class Serving(Protocol):
         """Serve one request from its first byte to its record."""
 
 
-def protocol_of(pipeline: Serving) -> type[asyncio.Protocol]:
-    """What uvicorn's ``http`` setting takes, with ``pipeline`` behind it."""
-    return cast("type[asyncio.Protocol]", partial(FrontProtocol, pipeline))  # it is only ever called
+def protocol_of(pipeline: Serving, *, connections_max: int = CONNECTIONS_MAX) -> type[asyncio.Protocol]:
+    """What uvicorn's ``http`` setting takes, with ``pipeline`` behind it.
+
+    ``connections_max`` is how many connections may be open at once; one more is answered with ``GatewayFull``.
+    """
+    made = partial(FrontProtocol, pipeline, Door(connections_max))
+    return cast("type[asyncio.Protocol]", made)  # it is only ever called
 
 
 class FrontProtocol(asyncio.Protocol):
@@ -51,9 +51,12 @@ class FrontProtocol(asyncio.Protocol):
     __slots__ = (
         "_ahead",
         "_app_state",
+        "_body_begun",
+        "_body_taken",
         "_client",
         "_config",
         "_deadline",
+        "_door",
         "_heads",
         "_idle_seconds",
         "_left",
@@ -79,17 +82,19 @@ class FrontProtocol(asyncio.Protocol):
     def __init__(
         self,
         pipeline: Serving,
+        door: Door,
         *,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """All but ``pipeline`` is what uvicorn gives each of its protocols.
+        """All but ``pipeline`` and ``door`` is what uvicorn gives each of its protocols.
 
         Its ``timeout_keep_alive`` bounds the time between two requests, and that before the first.
         """
         self._pipeline = pipeline
+        self._door = door
         self._config = config
         self._state = server_state
         self._app_state = app_state
@@ -100,7 +105,8 @@ class FrontProtocol(asyncio.Protocol):
         self._request: RequestHead | None = None
         self.task: asyncio.Task[None] | None = None
         self._next_came: asyncio.Future[None] | None = None
-        self._missing = 0
+        self._missing = self._body_taken = 0
+        self._body_begun = 0.0
         self._pieces: list[bytes] = []
         self._ahead = b""
         self._read_paused = self._left = False
@@ -112,7 +118,11 @@ class FrontProtocol(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See ``asyncio.BaseProtocol``."""
         self.transport = cast("asyncio.Transport", transport)  # uvloop's does not derive from it
-        self._connections.add(self)
+        connections = self._connections
+        if len(connections) >= self._door.connections_max:
+            self._door.turn_away(self.transport, self.loop)
+            return
+        connections.add(self)
         self._expect(self._idle_seconds)
 
     def data_received(self, data: bytes) -> None:
@@ -158,6 +168,17 @@ class FrontProtocol(asyncio.Protocol):
         if self._client is None:
             self._close()
 
+    def drain(self, seconds: float) -> None:
+        """The server is about to stop: close once nothing has come for ``seconds``. What comes is still answered.
+
+        An answer whose head was not sent yet says that it is this connection's last.
+        """
+        self._idle_seconds = seconds
+        if self._client is not None:
+            self.closing = self.closing or not self._client.responded
+        elif not self._missing:
+            self._expect(seconds)
+
     def _begin(self, data: bytes) -> None:
         """A request begins with ``data``."""
         head = self._heads.read(data)
@@ -169,7 +190,8 @@ class FrontProtocol(asyncio.Protocol):
         self._missing = end - len(data)
         if self._missing > 0:
             self._pieces.append(body)
-            self._expect(BODY_SECONDS)
+            self._body_begun, self._body_taken = self.loop.time(), len(body)
+            self._expect_body()
         elif self._missing < 0:
             self._ahead = data[end:]
             self._missing = 0
@@ -186,10 +208,11 @@ class FrontProtocol(asyncio.Protocol):
         """Take what belongs to the body that is still to come; the rest of ``data``."""
         piece, rest = data[: self._missing], data[self._missing :]
         self._missing -= len(piece)
+        self._body_taken += len(piece)
         if self._client is not None:
             self._pieces.append(piece)
         if self._missing:
-            self._expect(BODY_SECONDS)
+            self._expect_body()
         elif self._client is not None:
             self._client.give(b"".join(self._pieces))
             self._pieces.clear()
@@ -247,7 +270,7 @@ class FrontProtocol(asyncio.Protocol):
         elif self._missing:
             # The rest of the body is read and dropped: to close before would reset the connection, and the client
             # might never see its answer.
-            self._expect(BODY_SECONDS)
+            self._expect_body(least=LINGER_SECONDS)
         elif self.closing:
             self._close()
         else:
@@ -269,8 +292,8 @@ class FrontProtocol(asyncio.Protocol):
         self._disarm()
         self._leave()
         self._connections.discard(self)
-        protocol = HttpToolsProtocol(
-            config=self._config, server_state=self._state, app_state=self._app_state, _loop=self.loop
+        protocol = GuardedProtocol(
+            self._door, config=self._config, server_state=self._state, app_state=self._app_state, loop=self.loop
         )
         self.transport.set_protocol(protocol)
         protocol.connection_made(self.transport)
@@ -303,6 +326,11 @@ class FrontProtocol(asyncio.Protocol):
             self._timer_at = self._deadline
             self._timer = self.loop.call_at(self._deadline, self._overdue)
 
+    def _expect_body(self, least: float = 0.0) -> None:
+        """More of the body must come in time; or nothing more, where there is an answer already: ``least`` seconds."""
+        now = self.loop.time()
+        self._expect(max(body_due(self._body_begun, self._body_taken, now) - now, least))
+
     def _expect_reading(self) -> None:
         """Some of what was sent must be taken within ``STALL_SECONDS``."""
         self._unsent = self.transport.get_write_buffer_size()
@@ -321,6 +349,8 @@ class FrontProtocol(asyncio.Protocol):
         unsent = self.transport.get_write_buffer_size()
         if seconds > 0:
             self._expect(seconds)
+        elif self._missing and self._client is not None and not self._client.responded:
+            self._client.give_up(body_too_slow())  # whose answer ends the connection
         elif not unsent:
             self.transport.close()
         elif unsent < self._unsent:

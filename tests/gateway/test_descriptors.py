@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.descriptors import RESERVE, UNLIMITED, allow_descriptors, raise_limit, wanted
+from gateway.descriptors import RESERVE, UNLIMITED, allow_descriptors, connections_max, raise_limit, wanted
 from tests.gateway.samples import tier_map, token_tier
 
 
@@ -54,6 +54,21 @@ def test_two_files_are_wanted_for_each_slot() -> None:
     """One to the client, one to the endpoint; and some more."""
     tiers = tier_map(token_tier("routing", slots=3), token_tier("reasoning", slots=5))
     assert wanted(tiers) == 2 * 8 + RESERVE
+
+
+def test_each_connection_leaves_room_for_one_to_an_endpoint(
+    limit: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to a bound of the server's own; and a process that may open next to nothing still serves one."""
+    _, hard = limit
+    resource.setrlimit(resource.RLIMIT_NOFILE, (400, hard))
+    assert connections_max(1000) == (400 - RESERVE) / 2
+    assert connections_max(10) == 10
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+    assert connections_max(1000) == 1
+    with monkeypatch.context() as patched:
+        patched.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
+        assert connections_max(1000) == 1000
 
 
 @pytest.mark.parametrize("slots", [1, 10**12], ids=["few", "many"])

@@ -5,8 +5,16 @@ import json
 
 import pytest
 
-from gateway.downstream import AsgiClient, Deadlines, Presence, send_error
-from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, TierSaturated, UpstreamTimeout
+from gateway.downstream import AsgiClient, Deadlines, Message, Presence, send_error
+from gateway.errors import (
+    BodyTooLarge,
+    ClientDisconnected,
+    GatewayError,
+    RequestTooSlow,
+    TierSaturated,
+    UpstreamTimeout,
+)
+from gateway.wire.pace import BODY_SECONDS
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import Gate, Hang
 
@@ -106,7 +114,7 @@ async def test_an_error_inside_a_stream_is_its_last_event() -> None:
     await client.start_stream(200, [])
     await client.send_piece(b"data: 1\n\n")
     await send_error(client, GatewayError("Broken."))
-    assert fake.body.startswith(b'data: 1\n\ndata: {"error":')
+    assert fake.body.startswith(b'data: 1\n\nevent: error\ndata: {"error":')
     assert json.loads(fake.body.split(b"data: ")[2])["error"]["message"] == "Broken."
     assert fake.is_complete()
 
@@ -267,3 +275,45 @@ def test_presence_is_of_a_task() -> None:
     loop.run_forever()
     loop.close()
     assert "inside a task" in str(outcome[0])
+
+
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """Its clock runs ahead by as much as a test says."""
+
+    skipped = 0.0
+
+    def time(self) -> float:
+        """Seconds, with those that were skipped."""
+        return super().time() + self.skipped
+
+
+class SlowClient:
+    """Sends one byte of a body with each message, so many seconds after the last."""
+
+    def __init__(self, loop: SkippingLoop, seconds: float) -> None:
+        self._loop = loop
+        self._seconds = seconds
+        self.messages = 0
+
+    async def receive(self) -> Message:
+        """As ASGI's."""
+        self._loop.skipped += self._seconds
+        self.messages += 1
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+
+@pytest.mark.parametrize(("seconds", "messages"), [(BODY_SECONDS + 1, 1), (1.0, int(BODY_SECONDS) + 1)])
+def test_a_body_must_come_in_time(seconds: float, messages: int) -> None:
+    """Neither a long gap nor bytes that trickle keep a request waiting; what is said of it ends the connection."""
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, SkippingLoop)
+        slow, client = SlowClient(loop, seconds), FakeClient()
+        with pytest.raises(RequestTooSlow) as caught:
+            runner.run(AsgiClient(slow.receive, client.send).body(1000))
+        assert slow.messages == messages
+        runner.run(send_error(AsgiClient(slow.receive, client.send), caught.value))
+    assert client.sent[0]["status"] == 408
+    assert (b"connection", b"close") in client.sent[0]["headers"]

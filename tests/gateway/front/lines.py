@@ -1,11 +1,11 @@
 """Doubles for a hot connection: its far ends without a socket."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.doubles.manual_loop import ManualLoop, RecordingTransport
+from tests.doubles.manual_loop import ManualLoop, ManualTimer, RecordingTransport
 
 
 class FrontLoop(ManualLoop):
@@ -26,6 +26,10 @@ class FrontLoop(ManualLoop):
         """A task of the loop that runs the test."""
         return asyncio.get_running_loop().create_task(work)
 
+    def call_later(self, delay: float, callback: Callable[[], None]) -> ManualTimer:
+        """Call when ``advance`` has passed ``delay`` seconds."""
+        return self.call_at(self.time() + delay, callback)
+
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Remember what was reported."""
         self.failures.append(context)
@@ -36,12 +40,16 @@ class FrontTransport(RecordingTransport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.closed = False
+        self.closed = self.ended = False
         self.protocol: asyncio.BaseProtocol | None = None
 
     def close(self) -> None:
         """See ``asyncio.BaseTransport``."""
         self.closed = True
+
+    def write_eof(self) -> None:
+        """See ``asyncio.WriteTransport``."""
+        self.ended = True
 
     def is_closing(self) -> bool:
         """See ``asyncio.BaseTransport``."""

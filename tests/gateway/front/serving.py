@@ -13,12 +13,14 @@ from starlette.types import Receive, Scope, Send
 from gateway.downstream import AsgiClient, Client, send_error
 from gateway.errors import ClientDisconnected, GatewayError
 from gateway.front.client import HotClient
+from gateway.front.door import CONNECTIONS_MAX
 from gateway.front.protocol import protocol_of
 from gateway.wire.headers import Header
 from gateway.wire.operations import OPERATIONS
 from gateway.wire.request_head import RequestHead
 
 BOUND_SECONDS = 10.0
+HEALTHZ = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n"
 Answer = Callable[[Client, bytes], Awaitable[None]]
 
 
@@ -181,14 +183,19 @@ class RawClient:
 
 @asynccontextmanager
 async def served(
-    answer: Answer = echo, *, body_bytes_max: int = 1 << 30, keep_alive_seconds: int = 75, hot: bool = True
+    answer: Answer = echo,
+    *,
+    body_bytes_max: int = 1 << 30,
+    keep_alive_seconds: int = 75,
+    hot: bool = True,
+    connections_max: int = CONNECTIONS_MAX,
 ) -> AsyncIterator[Running]:
     """A server on a free port, stopped at the end. Without ``hot`` it is uvicorn alone."""
     pipeline = RecordingPipeline(answer=answer, body_bytes_max=body_bytes_max)
     application = Application(pipeline)
     config = uvicorn.Config(
         application,
-        http=protocol_of(pipeline) if hot else "httptools",
+        http=protocol_of(pipeline, connections_max=connections_max) if hot else "httptools",
         ws="none",
         lifespan="off",
         access_log=False,

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from gateway.downstream import send_error
-from gateway.errors import BodyTooLarge, ClientDisconnected, UpstreamFailed
+from gateway.errors import BodyTooLarge, ClientDisconnected, RequestTooSlow, UpstreamFailed
 from gateway.front.client import HotClient
 from tests.gateway.front.lines import FakeConnection, FrontTransport
 
@@ -57,6 +57,15 @@ async def test_a_client_that_leaves_before_its_body_was_complete_is_told_of() ->
     bench.client.leave()
     with pytest.raises(ClientDisconnected, match="before its request was complete"):
         await task
+
+
+async def test_a_body_that_is_given_up_ends_the_wait_for_it() -> None:
+    client = HotClient(FakeConnection(), 5, None)
+    waiting = asyncio.ensure_future(client.body(5))
+    await asyncio.sleep(0)
+    client.give_up(RequestTooSlow("Too slow."))
+    with pytest.raises(RequestTooSlow):
+        await waiting
 
 
 async def test_leaving_ends_what_the_request_waits_for() -> None:

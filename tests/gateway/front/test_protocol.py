@@ -7,13 +7,16 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from gateway.downstream import Client
-from gateway.errors import ClientDisconnected
-from gateway.front.protocol import AHEAD_BYTES_MAX, BODY_SECONDS, STALL_SECONDS, FrontProtocol
+from gateway.errors import ClientDisconnected, RequestTooSlow
+from gateway.front.door import LINGER_SECONDS, Door
+from gateway.front.guarded import AHEAD_BYTES_MAX, GuardedProtocol
+from gateway.front.protocol import FrontProtocol
+from gateway.front.watch import STALL_SECONDS
 from gateway.wire.headers import Header
+from gateway.wire.pace import BODY_BYTES_PER_SECOND_MIN, BODY_SECONDS
 from gateway.wire.request_head import RequestHead
 from tests.gateway.front.lines import FrontLoop, FrontTransport
 from tests.gateway.front.serving import Application, RecordingPipeline, echo, plain
@@ -35,7 +38,7 @@ class Bench:
             Application(self.pipeline), log_config=None, timeout_keep_alive=IDLE_SECONDS, ws="none", lifespan="off"
         )
         self.connection = FrontProtocol(
-            self.pipeline, config=config, server_state=self.state, app_state={}, _loop=self.loop.as_loop()
+            self.pipeline, Door(), config=config, server_state=self.state, app_state={}, _loop=self.loop.as_loop()
         )
         self.connection.connection_made(self.transport)
 
@@ -150,21 +153,48 @@ async def test_a_client_that_waits_for_its_answer_is_not_idle() -> None:
 
 
 async def test_a_body_that_stops_coming_ends_its_request() -> None:
-    """Each byte gives it time again."""
+    """With 408. A client that then sends nothing more is soon left."""
     bench = Bench()
-    request = plain(b"x" * 10)
-    await bench.receive(request[:-10])
-    for _ in range(5):
-        bench.loop.advance(BODY_SECONDS - 1)
-        await bench.receive(b"x")
+    await bench.receive(plain(b"x" * 10)[:-10])
+    bench.loop.advance(BODY_SECONDS - 1)
+    await bench.settle()
+    assert bench.pipeline.ended == []
+    bench.loop.advance(1)
+    await bench.settle()
+    assert isinstance(bench.pipeline.ended[0], RequestTooSlow)
+    [answer] = bench.transport.written
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"\r\nconnection: close\r\n" in answer
     assert not bench.transport.is_closing()
-    bench.loop.advance(BODY_SECONDS)
+    bench.loop.advance(LINGER_SECONDS)
     assert bench.transport.is_closing()
     bench.lose()
     await bench.settle()
-    assert bench.pipeline.left == 1
     assert bench.pipeline.served == []
     assert bench.loop.waiting == []  # nothing holds a connection that is gone
+
+
+async def test_a_body_that_comes_byte_by_byte_ends_its_request_too() -> None:
+    """What comes gives it time by its size, not by coming at all."""
+    bench = Bench()
+    await bench.receive(plain(b"x" * 100)[:-100])
+    for _ in range(int(BODY_SECONDS)):
+        assert bench.pipeline.ended == []
+        bench.loop.advance(1)
+        await bench.receive(b"x")
+    bench.loop.advance(1)
+    await bench.settle()
+    assert isinstance(bench.pipeline.ended[0], RequestTooSlow)
+
+
+async def test_a_large_body_may_take_as_long_as_its_size_allows() -> None:
+    size = 60 * BODY_BYTES_PER_SECOND_MIN
+    bench = Bench(body_bytes_max=size)
+    request = plain(b"x" * size)
+    for start in range(0, len(request), BODY_BYTES_PER_SECOND_MIN):
+        await bench.receive(request[start : start + BODY_BYTES_PER_SECOND_MIN])
+        bench.loop.advance(1)
+    assert len(bench.pipeline.served[0].body) == size
 
 
 async def test_an_early_answer_leaves_the_connection_usable() -> None:
@@ -224,6 +254,7 @@ async def test_the_rest_of_a_refused_body_must_come_in_time() -> None:
     await bench.receive(plain(b"x" * 10)[:-10])
     bench.loop.advance(BODY_SECONDS)
     assert bench.transport.is_closing()
+    assert len(bench.transport.written) == 1
 
 
 async def test_reading_stops_where_too_much_is_sent_ahead() -> None:
@@ -335,10 +366,10 @@ async def test_what_is_not_plain_is_handed_over_whole(paused: bool) -> None:
         bench.connection.pause_writing()
     await bench.receive(b"GET /healthz HT")
     protocol = bench.transport.protocol
-    assert isinstance(protocol, HttpToolsProtocol)
+    assert isinstance(protocol, GuardedProtocol)
     assert bench.state.connections == {protocol}
     assert protocol.flow.write_paused is paused
-    assert bench.loop.waiting == []
+    assert len(bench.loop.waiting) == 1  # the new one's
     protocol.data_received(b"TP/1.1\r\nhost: a\r\n\r\n")
     assert protocol.scope["path"] == "/healthz"
     [task] = bench.state.tasks

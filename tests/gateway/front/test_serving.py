@@ -12,9 +12,7 @@ from gateway.downstream import Client
 from gateway.errors import BodyTooLarge
 from gateway.front.head import BODY_BYTES_MAX
 from gateway.front.protocol import FrontProtocol
-from tests.gateway.front.serving import plain, served, until
-
-HEALTHZ = b"GET /healthz HTTP/1.1\r\nhost: gateway\r\n\r\n"
+from tests.gateway.front.serving import HEALTHZ, plain, served, until
 
 
 async def test_one_connection_serves_many_requests() -> None:

@@ -4,6 +4,7 @@ Read ``gateway/pipeline.py`` first: a request's way is written there, once. Top 
 
     cli, app, settings     the command line, the composition root, the only reader of the environment
     processes              several processes that are one gateway
+    generation             all that depends on the tier map; ``reload`` and ``succession`` put a new one in its place
     api                    HTTP handlers; metered operations go straight on
     pipeline               the order of the steps, and nothing else
     authenticate … observe the steps; none knows another

@@ -1,10 +1,12 @@
 """The HTTP surface: metered operations go straight to the pipeline, everything else is a FastAPI handler."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+import hmac
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from importlib.resources import files
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -12,15 +14,15 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
-from gateway.authenticate import Authenticator
+from gateway.authenticate import digest
 from gateway.budget.ledger import Balance
 from gateway.downstream import AsgiClient
-from gateway.errors import GatewayError, InvalidRequest, ModelNotFound, RouteNotServed
+from gateway.errors import GatewayError, InvalidRequest, ModelNotFound, RouteNotServed, Unauthorized
 from gateway.exchange import Caller
-from gateway.pipeline import Pipeline
-from gateway.route import Router
+from gateway.served import Outcome
+from gateway.serving import CLOSE, Serving
 from gateway.telemetry.metrics import CONTENT_TYPE
 from gateway.wire.envelope import error_body, error_headers
 from gateway.wire.operations import OPERATIONS
@@ -41,27 +43,35 @@ class Readiness:
 
     ready: bool
     checks: dict[str, str]
+    tier_map: dict[str, object]
+    """Which one is served, and whether the file's is another one that cannot be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What the handlers ask of the rest of the gateway; ``app`` fills it in."""
 
-    authenticate: Authenticator
-    route: Router
+    authenticate: Callable[[bytes | None, bytes | None], Caller]
+    """(``authorization``, ``x-api-key``) → whose key it is; raises ``Unauthorized``."""
+    names: Callable[[Caller], Mapping[str, str]]
+    """What the caller may send as ``model`` → the tier that serves it."""
     readiness: Callable[[], Awaitable[Readiness]]
     metrics: Callable[[], Awaitable[bytes]]
     balances: Callable[[], Awaitable[list[Balance]]]
     records: Callable[[str, str | None, int], Awaitable[list[dict[str, Any]]]]
     """(key's name, run or ``None``, most) → the caller's latest records, oldest first."""
+    reload: Callable[[], Awaitable[Outcome]]
+    """Read the tier map's file again."""
+    admin_digest: str = field(default="", repr=False)
+    """SHA-256 of the key that may ask for that; empty where nobody may."""
 
 
 class Gateway(FastAPI):
     """The application. Its data path is plain ASGI: no router, middleware or model stands before the pipeline."""
 
-    def __init__(self, *, pipeline: Pipeline, desk: Desk, version: str) -> None:
+    def __init__(self, *, serving: Serving, desk: Desk, version: str) -> None:
         super().__init__(title="Tiergate gateway", version=version, docs_url=None, redoc_url=None)
-        self._pipeline = pipeline
+        self._serving = serving
         self._add_handlers(desk)
         self._add_errors()
 
@@ -71,9 +81,9 @@ class Gateway(FastAPI):
             operation = OPERATIONS.get(scope["path"])
             if operation is not None:
                 head = RequestHead(operation, scope["headers"])
-                await self._pipeline.serve(head, AsgiClient(receive, send, declared=head.content_length))
+                await self._serving.serve(head, AsgiClient(receive, send, declared=head.content_length))
                 return
-        await super().__call__(scope, receive, send)
+        await super().__call__(scope, receive, _last(send) if self._serving.leaving else send)
 
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document, metered operations included."""
@@ -95,12 +105,12 @@ class Gateway(FastAPI):
         async def models(caller: known) -> dict[str, Any]:
             return {
                 "object": "list",
-                "data": [_model(name, tier) for name, tier in desk.route.names(caller).items()],
+                "data": [_model(name, tier) for name, tier in desk.names(caller).items()],
             }
 
         @self.get("/v1/models/{model:path}", tags=["models"], summary="One of the names that the key may use")
         async def model(model: str, caller: known) -> dict[str, Any]:
-            tier = desk.route.names(caller).get(model)
+            tier = desk.names(caller).get(model)
             if tier is None:
                 raise ModelNotFound(
                     f"No tier, alias or model that this key may use is called {model!r}.", param="model"
@@ -141,7 +151,28 @@ class Gateway(FastAPI):
         async def metrics() -> Response:
             return Response(await desk.metrics(), headers={"content-type": CONTENT_TYPE})
 
+        self._add_admin(desk)
         self._add_docs()
+
+    def _add_admin(self, desk: Desk) -> None:
+        def admitted(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
+            if not desk.admin_digest:
+                raise RouteNotServed("Nobody may change what is served: the gateway has no admin key.")
+            scheme, _, key = dict(request.scope["headers"]).get(b"authorization", b"").partition(b" ")
+            # Digests, and compared in constant time: how long it takes says nothing about the key.
+            known = hmac.compare_digest(digest(key.strip()), desk.admin_digest)
+            if scheme.lower() != b"bearer" or not known:
+                raise Unauthorized("This takes the gateway's admin key, as 'Authorization: Bearer KEY'.")
+
+        @self.post(
+            "/tiergate/v1/tier-map/reload",
+            tags=["operations"],
+            summary="Read the tier map's file again and serve it",
+            dependencies=[Depends(admitted)],
+        )
+        async def reload() -> JSONResponse:
+            outcome = await desk.reload()
+            return JSONResponse(msgspec.to_builtins(outcome), status_code=422 if outcome.result == "rejected" else 200)
 
     def _add_docs(self) -> None:
         @self.get("/docs", include_in_schema=False)
@@ -183,6 +214,17 @@ class Gateway(FastAPI):
         self.add_exception_handler(GatewayError, gateway_error)
         self.add_exception_handler(HTTPException, not_served)
         self.add_exception_handler(RequestValidationError, invalid)
+
+
+def _last(send: Send) -> Send:
+    """As ``send``; the answer asks its client to come back on another connection."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", ()), CLOSE]
+        await send(message)
+
+    return sending
 
 
 def _model(name: str, tier: str) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser(
         "serve",
         help="serve a tier map",
-        description="Serve a tier map until SIGTERM or Ctrl-C; open answers are then given time to end.",
+        description="Serve a tier map until SIGTERM or Ctrl-C; open answers are then given time to end."
+        " SIGHUP, or a change of its file, makes it read the tier map again.",
         epilog="Each option may also come from the environment: TIERGATE_TIERS, TIERGATE_HOST, TIERGATE_PORT, …",
     )
     serve.add_argument("--tiers", dest="tiers_file", metavar="FILE", help="the tier map (required, or TIERGATE_TIERS)")
@@ -69,6 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         help=f"the largest request body that is accepted (default {BODY_BYTES_MAX})",
     )
     serve.add_argument("--drain-seconds", metavar="S", help="how long open answers may go on when stopped (default 30)")
+    serve.add_argument(
+        "--drain-delay-seconds",
+        metavar="S",
+        help="how long connections are still accepted when stopped, for load balancers to notice (default 0)",
+    )
+    serve.add_argument(
+        "--admin-key",
+        metavar="REFERENCE",
+        help="where the key is read that may reload the tier map over HTTP: env:NAME or file:PATH (default: none)",
+    )
     serve.add_argument("--processes", metavar="N", help="how many processes serve, behind one port (default 1)")
 
     check = commands.add_parser(
@@ -98,7 +109,7 @@ def _serve(options: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 - the server's packages are not loaded for `check`
 
     from gateway.errors import StoreUnavailable  # noqa: PLC0415 - as above
-    from gateway.processes.seat import ProcessFailed  # noqa: PLC0415 - as above
+    from gateway.processes.member import ProcessFailed  # noqa: PLC0415 - as above
 
     try:
         settings = read_settings(vars(options))
@@ -121,7 +132,7 @@ def _serving(settings: Settings, tier_map: TierMap, text: bytes) -> Coroutine[An
     if settings.processes == 1:
         from gateway.app import serve  # noqa: PLC0415 - see above
 
-        return serve(settings, tier_map)
+        return serve(settings, tier_map, text)
     from gateway.processes.parent import serve_with_processes  # noqa: PLC0415 - as above
 
     return serve_with_processes(settings, tier_map, text)

@@ -1,5 +1,6 @@
 """The gateway's settings, and the only place where it reads the environment and secret files."""
 
+import hashlib
 import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tiers.addresses import secret_reference
 from tiers.tiermap import SecretReference, TierMap
 
 HOST = "127.0.0.1"
@@ -14,6 +16,7 @@ PORT = 8080
 BODY_BYTES_MAX = 10 * 1024 * 1024
 """Runpod accepts no more than 10 MB on ``/run`` (reference of its queue endpoints)."""
 DRAIN_SECONDS = 30.0
+DRAIN_DELAY_SECONDS = 0.0
 PROCESSES_MAX = 256
 _WHOLE_NUMBERS = {"port": (0, 65_535), "body_bytes_max": (0, 2**31), "processes": (1, PROCESSES_MAX)}
 """Setting → its least and its greatest value."""
@@ -33,6 +36,10 @@ class Settings:
     body_bytes_max: int = BODY_BYTES_MAX
     drain_seconds: float = DRAIN_SECONDS
     """How long open answers may go on after SIGTERM."""
+    drain_delay_seconds: float = DRAIN_DELAY_SECONDS
+    """How long connections are still accepted after SIGTERM, for load balancers to notice; ``drain_seconds`` follow."""
+    admin_key: SecretReference | None = None
+    """Where the key is read that may change what is served; without it nobody may."""
     processes: int = 1
     """How many processes serve; where there is more than one, another starts and watches them."""
 
@@ -49,6 +56,8 @@ ENVIRONMENT = {
     "TIERGATE_STATE_DIRECTORY": "state_directory",
     "TIERGATE_BODY_BYTES_MAX": "body_bytes_max",
     "TIERGATE_DRAIN_SECONDS": "drain_seconds",
+    "TIERGATE_DRAIN_DELAY_SECONDS": "drain_delay_seconds",
+    "TIERGATE_ADMIN_KEY": "admin_key",
     "TIERGATE_PROCESSES": "processes",
 }
 """Variable → setting."""
@@ -80,12 +89,23 @@ def _converted(name: str, value: str, source: str) -> object:
         if not (value.isascii() and value.isdecimal()) or not least <= int(value) <= greatest:
             raise SettingsInvalid(f"{source}: {value!r} is not a whole number from {least} to {greatest}")
         return int(value)
-    if name == "drain_seconds":
+    if name in {"drain_seconds", "drain_delay_seconds"}:
         seconds = _seconds(value)
         if seconds is None:
             raise SettingsInvalid(f"{source}: {value!r} is not a number of seconds")
         return seconds
+    if name == "admin_key":
+        return _reference(value, source)
     return value
+
+
+def _reference(value: str, source: str) -> SecretReference:
+    try:
+        return secret_reference(value)
+    except ValueError:  # its text may hold what was meant to be a secret
+        raise SettingsInvalid(
+            f"{source}: says where the key is read: env:NAME or file:PATH, and is not the key itself"
+        ) from None
 
 
 def _seconds(text: str) -> float | None:
@@ -125,7 +145,7 @@ def read_secrets(references: Iterable[SecretReference]) -> dict[SecretReference,
             problems.append(f"{reference}: is empty or holds characters that no HTTP header can carry")
         secrets[reference] = value
     if problems:
-        raise SettingsInvalid("secrets of the tier map cannot be read:\n  " + "\n  ".join(problems))
+        raise SettingsInvalid("secrets cannot be read:\n  " + "\n  ".join(problems))
     return secrets
 
 
@@ -139,3 +159,14 @@ def _why(reference: SecretReference, error: Exception) -> str:
     if reference.scheme == "env":
         return f"the environment has no variable {reference.name}; set it before starting the gateway"
     return f"the file cannot be read ({type(error).__name__}); check its path and permissions"
+
+
+def admin_digest(settings: Settings) -> str:
+    """What is kept of the admin key, its SHA-256 in hex; empty where there is none.
+
+    Raises:
+        SettingsInvalid: It cannot be read.
+    """
+    if settings.admin_key is None:
+        return ""
+    return hashlib.sha256(read_secrets([settings.admin_key])[settings.admin_key].encode()).hexdigest()

@@ -1,17 +1,18 @@
 """What the gateway tells of itself: readiness, the scrape, balances and records. The handlers in ``api`` show it."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.admit import Admission
 from gateway.api import Readiness
 from gateway.budget.ledger import Balance, Ledger
 from gateway.errors import StoreUnavailable
 from gateway.settle import Settler
 from gateway.store import Store
+from gateway.succession import Succession
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.records import RecordStore
@@ -33,8 +34,7 @@ class Status:
         shared: Where the series of all processes come together; ``None`` where this is the only one.
     """
 
-    tier_map: TierMap
-    admit: Admission
+    succession: Succession
     settler: Settler
     ledger: Ledger
     records: RecordStore
@@ -47,7 +47,9 @@ class Status:
     async def readiness(self) -> Readiness:
         """Whether a request can be taken now; answers within ``CHECK_SECONDS``."""
         checks = {"gateway": "draining" if self.draining.is_set() else "ok", "store": await self._store_check()}
-        return Readiness(ready=all(check == "ok" for check in checks.values()), checks=checks)
+        return Readiness(
+            ready=all(check == "ok" for check in checks.values()), checks=checks, tier_map=self._map_shown()
+        )
 
     async def scrape(self) -> bytes:
         """The metrics' exposition text; without budgets and slots where the store does not answer in time.
@@ -59,7 +61,7 @@ class Status:
         held: dict[str, int] = {}
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(CHECK_SECONDS):
-                found, held = await self.balances(), await self.ledger.slots_held(list(self.tier_map.tiers))
+                found, held = await self.balances(), await self.ledger.slots_held(list(self._tier_map.tiers))
         self._measure()
         others: Sequence[Snapshot] = ()
         if self.shared is not None:
@@ -74,8 +76,9 @@ class Status:
             self.shared.write(self.metrics.snapshot())
 
     def _measure(self) -> None:
+        self.metrics.measure_endpoints(self.succession.current.fleet.conditions())
         self.metrics.measure(
-            queue_lengths=self.admit.queue_lengths(),
+            queue_lengths=self._queue_lengths(),
             unsettled=self.settler.unsettled,
             tasks=len(asyncio.all_tasks()),
             resident_bytes=resident_bytes(),
@@ -83,11 +86,32 @@ class Status:
 
     async def balances(self) -> list[Balance]:
         """Every budget's balances in the current window. Raises ``StoreUnavailable``."""
-        return await self.ledger.balances(self.tier_map.budgets)
+        return await self.ledger.balances(self._tier_map.budgets)
 
     async def recent(self, key: str, run: str | None, limit: int) -> list[dict[str, Any]]:
         """A key's latest records, oldest first. Raises ``StoreUnavailable``."""
         return await self.records.recent(key=key, run=run, limit=limit)
+
+    @property
+    def _tier_map(self) -> TierMap:
+        return self.succession.current.tier_map
+
+    def _queue_lengths(self) -> dict[str, int]:
+        """Those who wait under an earlier tier map wait for the same slots."""
+        lengths: Counter[str] = Counter()
+        for generation in self.succession.living:
+            lengths.update(generation.admit.queue_lengths())
+        return {name: lengths[name] for name in self._tier_map.tiers}
+
+    def _map_shown(self) -> dict[str, object]:
+        """The problems of a map that cannot be served are in the log and for the admin: they may name files."""
+        served, rejected = self.succession.current.served, self.succession.rejected
+        return {
+            "generation": served.generation,
+            "hash": served.hash,
+            "loaded_unix": served.loaded_unix,
+            "rejected": None if rejected is None else {"hash": rejected.hash, "since_unix": rejected.since_unix},
+        }
 
     async def _store_check(self) -> str:
         """What ``/readyz`` says of the store: no more than whom it is shown to may know. The log has the rest."""

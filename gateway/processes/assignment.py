@@ -1,4 +1,9 @@
-"""What parent and child say to each other: one JSON line each way, over the child's standard input and output.
+"""What parent and child say to each other: JSON lines over the child's standard input and output.
+
+The first line each way is the *assignment* and the child's *word* that it serves. After that the parent gives *orders*,
+each of which is a class below; the child answers those that say so with a word, one for each, in their order. Its word
+may also be that it asks for the tier map to be read again. What either does not know of the other, it passes over, so a
+child may be of a later version than its parent.
 
 The parent keeps the child's standard input open as long as it lives, so its end is the parent's. Nothing is passed in
 arguments or in the environment, where other users and later children could read a store's password.
@@ -8,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.served import Outcome, Rejection, ServedMap
 from gateway.settings import Settings
 
 
@@ -27,10 +33,16 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     store_remedy: str
     tiers_file: str
     tiers: bytes
-    """The tier map as it was when the gateway started, so that a child that is started later serves the same one."""
+    """The tier map that is in service, so that all children serve the same one, whatever the file holds."""
+    served: ServedMap
+    rejected: Rejection | None
+    """Why the file's tier map is not the one in service, where it is not."""
     state_directory: str
     body_bytes_max: int
     drain_seconds: float
+    drain_delay_seconds: float
+    admin_digest: str
+    """SHA-256 of the admin key; empty where there is none."""
 
     @property
     def settings(self) -> Settings:
@@ -40,17 +52,54 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
             state_directory=Path(self.state_directory),
             body_bytes_max=self.body_bytes_max,
             drain_seconds=self.drain_seconds,
+            drain_delay_seconds=self.drain_delay_seconds,
         )
 
 
+class Prepare(msgspec.Struct, frozen=True, kw_only=True, tag="prepare"):
+    """Make ready to serve this tier map. Answered, with an error where it cannot be served."""
+
+    tiers: bytes
+    served: ServedMap
+
+
+class Swap(msgspec.Struct, frozen=True, kw_only=True, tag="swap"):
+    """Serve what was prepared. Answered."""
+
+
+class Forget(msgspec.Struct, frozen=True, kw_only=True, tag="forget"):
+    """What was prepared is not wanted: another process could not."""
+
+
+class Note(msgspec.Struct, frozen=True, kw_only=True, tag="note"):
+    """What is known of the tier map's file."""
+
+    rejected: Rejection | None
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True, tag="told"):
+    """What came of reading the file again, for which this child has asked."""
+
+    outcome: Outcome
+
+
+class Leave(msgspec.Struct, frozen=True, kw_only=True, tag="leave"):
+    """Another process has taken the child's place: accept no connection from now on, let answers end, and end."""
+
+
+Order = Prepare | Swap | Forget | Note | Told | Leave
+
+
 class Word(msgspec.Struct, frozen=True, kw_only=True):
-    """What a child answers once: that it serves, or why it cannot."""
+    """What a child says: that it has done what it was told, or why it cannot."""
 
     error: str = ""
-    """Empty where it serves."""
+    """Empty where it has."""
+    asks: bool = False
+    """It is no answer: somebody there asks for the tier map to be read again. Answered by ``Told``."""
 
 
-def encoded(message: Assignment | Word) -> bytes:
+def encoded(message: Assignment | Order | Word) -> bytes:
     """The message as a line."""
     return msgspec.json.encode(message) + b"\n"
 
@@ -58,6 +107,15 @@ def encoded(message: Assignment | Word) -> bytes:
 def read_assignment(line: bytes) -> Assignment:
     """The assignment in ``line``. Raises ``msgspec.DecodeError`` where it is none, such as after the parent's end."""
     return msgspec.json.decode(line, type=Assignment)
+
+
+def read_order(line: bytes) -> Order | None:
+    """The order in ``line``; ``None`` where it is none that is known here."""
+    try:
+        order: Order = msgspec.json.decode(line, type=Order)
+    except msgspec.DecodeError:
+        return None
+    return order
 
 
 def read_word(line: bytes) -> Word | None:

@@ -1,7 +1,7 @@
 """The parent of several processes that are one gateway: the composition root where there is more than one.
 
-It serves no request itself. It has what there may be only one of: the address, the embedded store, the folder where
-the processes' series come together, and the order in which all begin and end.
+It serves no request itself. It has what there may be only one of: the address, the embedded store, the watch of the
+tier map, the folder where the processes' series come together, and the order in which all begin and end.
 """
 
 import asyncio
@@ -13,21 +13,24 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Self
-from urllib.parse import quote
 
+from gateway.checked_map import CheckedMap
 from gateway.clock import SystemClock
 from gateway.descriptors import allow_descriptors
-from gateway.processes.assignment import Assignment
-from gateway.processes.seat import PATIENCE, Patience, Seat, child_command
+from gateway.file_watch import FileWatch
+from gateway.processes.crew import Assignments, Crew
+from gateway.processes.member import PATIENCE, Patience
+from gateway.processes.seat import Seat, child_command
 from gateway.processes.sockets import listening
-from gateway.settings import Settings, read_secrets, secret_references
-from gateway.store import Store, open_store
+from gateway.reload import Reloader
+from gateway.served import ServedMap
+from gateway.settings import Settings, admin_digest
+from gateway.store import open_store
 from gateway.store.greeting import greet
-from gateway.store.opening import EMBEDDED
 from gateway.telemetry.log import Log
 from gateway.telemetry.shared import Roster
 from tiers.tiermap import TierMap
@@ -50,14 +53,18 @@ async def serve_with_processes(
     starts each of them, with ``gateway.processes.child`` unless told.
 
     Raises:
-        SettingsInvalid: A secret of the tier map cannot be read.
+        SettingsInvalid: A secret of the tier map cannot be read, or the admin key.
         OSError: The address cannot be listened on.
         StoreUnavailable: The embedded store cannot be started. (One elsewhere may come later.)
         ValueError: The store's URL is not one.
         ProcessFailed: A process could not begin to serve at the start. Later it is started again.
     """
-    log = Log(sys.stderr.buffer, SystemClock(), piece_bytes_max=select.PIPE_BUF)
-    read_secrets(secret_references(tier_map))  # each process reads them again; what is missing is better told once
+    clock = SystemClock()
+    log = Log(sys.stderr.buffer, clock, piece_bytes_max=select.PIPE_BUF)
+    watch = FileWatch(settings.tiers_file)
+    checked = CheckedMap.of(tier_map, text)  # each process reads secrets again; what is missing is better told once
+    served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix())
+    admin = admin_digest(settings)
     allow_descriptors(tier_map, log.event)
     url, data_directory = settings.store or tier_map.store, settings.state_directory / "store"
     async with open_store(url, data_directory=data_directory, report=log.event) as store:
@@ -67,31 +74,50 @@ async def serve_with_processes(
             listening(settings.host, settings.port, settings.processes) as listeners,
             _Signals() as signals,
         ):
-            assignments = _Assignments(settings, text, folder=folder, store=store, url=url)
+            assignments = Assignments(settings, checked, served, folder=folder, store=store, url=url, admin=admin)
+            crew = Crew(assignments, log)
+            reloader = Reloader(
+                settings.tiers_file, checked, served, store=settings.store, server=crew, clock=clock, report=log.event
+            )
             roster = Roster(Path(folder))
-            seats = [
+            crew.seats = [
                 Seat(
                     number,
                     listener,
                     partial(assignments.of, number, listener),
+                    asked=crew.asked,
                     command=child_command() if command is None else command,
                     roster=roster,
                     log=log,
                     patience=patience,
+                    drain_seconds=settings.drain_seconds,
                 )
                 for number, listener in enumerate(listeners)
             ]
-            host, port = listeners[0].getsockname()[:2]
-            announce = partial(
-                log.event, "gateway.listening", host=host, port=port, tiers=list(tier_map.tiers), processes=len(seats)
-            )
+            announce = partial(_announce, log, listeners, checked)
             try:
-                await _keep_serving(seats, signals, announce)
+                await _keep_serving(crew, signals, announce, reloader, watch)
             finally:
-                for listener in listeners:
-                    listener.close()  # nobody is to wait for a process that does not come
-                await asyncio.gather(*(seat.stop(settings.drain_seconds, signals.hurry) for seat in seats))
+                await asyncio.gather(
+                    _close(listeners, settings.drain_delay_seconds, signals.hurry),
+                    *(seat.stop(settings.drain_delay_seconds, signals.hurry) for seat in crew.seats),
+                )
         log.event("gateway.stopped")
+
+
+def _announce(log: Log, listeners: Sequence[socket.socket], checked: CheckedMap) -> None:
+    host, port = listeners[0].getsockname()[:2]
+    tiers, processes = list(checked.tier_map.tiers), len(listeners)
+    log.event("gateway.listening", host=host, port=port, tiers=tiers, tier_map=checked.hash, processes=processes)
+
+
+async def _close(listeners: Sequence[socket.socket], delay_seconds: float, hurry: asyncio.Event) -> None:
+    """Nobody is to wait for a process that does not come."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(delay_seconds):
+            await hurry.wait()
+    for listener in listeners:
+        listener.close()
 
 
 @contextmanager
@@ -107,86 +133,79 @@ def _folder() -> Iterator[str]:
             os.close(held)
 
 
-class _Assignments:
-    """What the processes are told: the same to each, but for its number, its socket and its file."""
-
-    def __init__(self, settings: Settings, text: bytes, *, folder: str, store: Store, url: str) -> None:
-        self._settings = settings
-        self._text = text
-        self._folder = folder
-        self._store = store
-        # The embedded store is this process's; where it is, its client knows.
-        path = store.client.connection_pool.connection_kwargs["path"] if url == EMBEDDED else ""
-        self._url = f"unix://{quote(path)}" if path else url
-
-    def of(self, number: int, listener: socket.socket, file: str) -> Assignment:
-        """For the process with this number; ``file`` is where it writes its series."""
-        return Assignment(
-            process=number,
-            listener=listener.fileno(),
-            folder=self._folder,
-            file=file,
-            store_url=self._url,
-            store_description=self._store.description,
-            store_remedy=self._store.remedy,
-            tiers_file=str(self._settings.tiers_file),
-            tiers=self._text,
-            state_directory=str(self._settings.state_directory),
-            body_bytes_max=self._settings.body_bytes_max,
-            drain_seconds=self._settings.drain_seconds,
-        )
-
-
 class _Signals:
-    """What SIGTERM and SIGINT ask for, while in its context.
+    """What signals ask for, while in its context.
 
     Attributes:
-        stop: Set by the first of them.
+        stop: Set by the first SIGTERM or SIGINT.
         hurry: Set by the second: open answers are to end at once.
+        reload: Set by SIGHUP: the tier map is to be read again.
+        restart: Set by SIGUSR2: the processes are to be replaced.
     """
 
     def __init__(self) -> None:
-        self.stop = asyncio.Event()
-        self.hurry = asyncio.Event()
+        self.stop, self.hurry, self.reload, self.restart = (asyncio.Event() for _ in range(4))
+        self._taken = {signal.SIGHUP: self.reload.set, signal.SIGUSR2: self.restart.set}
+        self._taken |= dict.fromkeys(_STOPPING, self._stop)
 
     def __enter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        for number in _STOPPING:
-            loop.add_signal_handler(number, self._take)
+        for number, take in self._taken.items():
+            loop.add_signal_handler(number, take)
         return self
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in _STOPPING:
+        for number in self._taken:
             loop.remove_signal_handler(number)
 
-    def _take(self) -> None:
+    def _stop(self) -> None:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
 
-async def _keep_serving(seats: Sequence[Seat], signals: _Signals, announce: Callable[[], None]) -> None:
+async def _keep_serving(
+    crew: Crew, signals: _Signals, announce: Callable[[], None], reloader: Reloader, watch: FileWatch
+) -> None:
     """Let processes serve on all seats until a signal; ``announce`` is called once all do."""
-    beginning, stopped = asyncio.ensure_future(_begin(seats)), asyncio.ensure_future(signals.stop.wait())
+    beginning, stopped = asyncio.ensure_future(_begin(crew.seats)), asyncio.ensure_future(signals.stop.wait())
     await asyncio.wait({beginning, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
     if not beginning.done():
         beginning.cancel()
         await asyncio.gather(beginning, return_exceptions=True)
         return
-    processes = beginning.result()
+    beginning.result()
     announce()
     async with asyncio.TaskGroup() as group:
-        watches = [group.create_task(seat.watch(process)) for seat, process in zip(seats, processes, strict=True)]
+        work = [group.create_task(seat.watch()) for seat in crew.seats]
+        work.append(group.create_task(crew.run(partial(reloader.reload, "api"))))
+        work.append(group.create_task(reloader.follow(watch)))
+        work.append(group.create_task(_at(signals.reload, reloader.ask)))
+        work.append(group.create_task(_restarts(signals.restart, crew)))
         await signals.stop.wait()
-        for watch in watches:
-            watch.cancel()
+        for task in work:
+            task.cancel()
 
 
-async def _begin(seats: Sequence[Seat]) -> list[asyncio.subprocess.Process]:
+async def _at(asked: asyncio.Event, do: Callable[[], None]) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        do()
+
+
+async def _restarts(asked: asyncio.Event, crew: Crew) -> None:
+    while True:
+        await asked.wait()
+        asked.clear()
+        await crew.restart()
+
+
+async def _begin(seats: Sequence[Seat]) -> None:
     """All at once; the first failure is that of the whole start."""
     try:
         async with asyncio.TaskGroup() as group:
-            starts = [group.create_task(seat.start()) for seat in seats]
+            for seat in seats:
+                group.create_task(seat.start())
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return [start.result() for start in starts]

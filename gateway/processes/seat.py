@@ -1,4 +1,4 @@
-"""One listening socket and the process that serves it: started, watched, started again when it dies, stopped.
+"""One listening socket and the process that serves it: started, watched, started again when it dies, replaced, stopped.
 
 The socket stays open here, so connections that come while no process serves it wait for the next one.
 """
@@ -6,15 +6,14 @@ The socket stays open here, so connections that come while no process serves it 
 import asyncio
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
-from gateway.processes.assignment import Assignment, Word, encoded, read_word
+import msgspec
+
+from gateway.processes.assignment import Assignment, Leave
+from gateway.processes.member import Member, Patience, ProcessFailed
 from gateway.telemetry.log import Log
 from gateway.telemetry.shared import Roster
 
@@ -22,31 +21,14 @@ _NOWHERE = "unlisted"
 """A file of series that nobody reads."""
 
 
-class ProcessFailed(Exception):
-    """A process could not begin to serve; the message says why."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long the parent waits for a process, in seconds."""
-
-    start: float = 60.0
-    """From its start until it serves."""
-    stop: float = 10.0
-    """For its end, beyond the time that open answers have; and again after it was told to end at once."""
-    backoff: tuple[float, ...] = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-    """Before one that died is started again; the last one is repeated."""
-    steady: float = 30.0
-    """A process that lived as long had a good start: the next wait is the first one again."""
-
-
-PATIENCE = Patience()
-
-
 class Seat:
     """The place of one process, which ``command`` starts.
 
-    ``assign`` says what the process is to do, given the name of its file of series.
+    ``assign`` says what the process is to do, given the name of its file of series. ``asked`` is called when a process
+    asks for the tier map to be read again.
+
+    Attributes:
+        member: The process that serves; ``None`` while none does.
     """
 
     def __init__(
@@ -55,108 +37,122 @@ class Seat:
         listener: socket.socket,
         assign: Callable[[str], Assignment],
         *,
+        asked: Callable[[Member], None],
         command: Sequence[str],
         roster: Roster,
         log: Log,
         patience: Patience,
+        drain_seconds: float,
     ) -> None:
+        """``drain_seconds``: how long a process's open answers may go on when it is to end."""
+        self.member: Member | None = None
         self._number = number
         self._listener = listener
         self._assign = assign
+        self._asked = asked
         self._command = command
         self._roster = roster
         self._log = log
         self._patience = patience
-        self._process: asyncio.subprocess.Process | None = None
-        self._file = ""
+        self._drain_seconds = drain_seconds
+        self._starting: Member | None = None
+        self._leaving: dict[Member, asyncio.Task[None]] = {}
+        self._started_at = 0.0
+        self._changed = asyncio.Event()
+        """Another process serves than a moment ago."""
+        self._one_at_a_time = asyncio.Lock()
 
-    async def start(self) -> asyncio.subprocess.Process:
+    async def start(self) -> Member:
         """Start a process and wait until it serves; raises ``ProcessFailed`` if it does not."""
-        self._file = self._enter()
+        file = self._enter()
         try:
-            process = self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                pass_fds=(self._listener.fileno(),),
-                # Ctrl-C in a terminal goes to a whole process group; it is the parent who tells its children to stop.
-                start_new_session=True,
+            member = self._starting = await Member.started(
+                self._number, self._command, self._listener.fileno(), file=file, patience=self._patience
             )
-        except OSError as error:
-            raise ProcessFailed(f"process {self._number} cannot be started: {error}") from error
-        word = await self._word_of(process)
-        if word.error:
-            raise ProcessFailed(word.error)
-        self._log.event("process.started", process=self._number, pid=process.pid)
-        return process
+            await member.begin(self._assign(file), self._asked)
+        except ProcessFailed:
+            if self._starting is not None:
+                await self._starting.kill()
+            self._starting = None
+            self._leave(file)
+            raise
+        self._starting, self.member = None, member
+        self._started_at = asyncio.get_running_loop().time()
+        self._log.event("process.started", process=self._number, pid=member.pid)
+        return member
 
-    async def watch(self, process: asyncio.subprocess.Process) -> None:
-        """Start a process again whenever the last one ended; returns only by cancellation."""
+    async def watch(self) -> None:
+        """Start a process again whenever the last one ended by itself; returns only by cancellation."""
         loop = asyncio.get_running_loop()
         failures = 0
         while True:
-            started = loop.time()
-            status = await process.wait()
-            if loop.time() - started > self._patience.steady:
+            member = self.member
+            if member is None:
+                failures = await self._start_again(failures)
+                continue
+            if not await member.ended(None, self._changed):
+                self._changed.clear()
+                continue
+            if member is not self.member:
+                continue
+            status, self.member = member.returncode, None
+            if loop.time() - self._started_at > self._patience.steady:
                 failures = 0
-            self._log.event("process.died", process=self._number, pid=process.pid, exit_status=status)
-            process, failures = await self._start_again(failures)
+            self._log.event("process.died", process=self._number, pid=member.pid, exit_status=status)
+            self._leave(member.file)
 
-    async def _word_of(self, process: asyncio.subprocess.Process) -> Word:
-        # Both are pipes, as `start` asked.
-        said, told = cast("asyncio.StreamReader", process.stdout), cast("asyncio.StreamWriter", process.stdin)
-        try:
-            async with asyncio.timeout(self._patience.start):
-                with suppress(ConnectionError):  # it has ended already: then its word is missing, too
-                    told.write(encoded(self._assign(self._file)))
-                    await told.drain()
-                word = read_word(await said.readline())
-                if word is None:
-                    status = await process.wait()
-                    raise ProcessFailed(f"process {self._number} ended with status {status} before it served")
-                return word
-        except TimeoutError as error:
-            raise ProcessFailed(
-                f"process {self._number} did not begin to serve within {self._patience.start:g} seconds"
-            ) from error
+    async def replace(self) -> None:
+        """Let another process take the place of the one that serves, which ends when its open answers have.
 
-    async def _start_again(self, failures: int) -> tuple[asyncio.subprocess.Process, int]:
-        """Start until it works; returns the process and ``failures`` with the new ones."""
+        Both accept connections for a moment, so that none waits or is refused.
+
+        Raises:
+            ProcessFailed: The new one does not begin to serve; then the old one stays.
+        """
+        async with self._one_at_a_time:
+            before = self.member
+            member = await self.start()
+        self._changed.set()
+        self._log.event(
+            "process.replaced", process=self._number, pid=member.pid, before=None if before is None else before.pid
+        )
+        if before is not None and before.returncode is None:
+            before.tell(Leave())
+            self._leaving[before] = asyncio.get_running_loop().create_task(self._see_off(before))
+
+    async def stop(self, delay_seconds: float, hurry: asyncio.Event) -> None:
+        """End all processes: first so that open answers may end, at once when ``hurry`` is set, then by force.
+
+        They accept connections for ``delay_seconds`` more.
+        """
+        seconds = delay_seconds + self._drain_seconds + self._patience.stop
+        ends = []
+        for member, seeing_off in self._leaving.items():
+            seeing_off.cancel()
+            ends.append(member.see_off(seconds, hurry))
+        if self._starting is not None:
+            ends.append(self._starting.kill())
+        if self.member is not None:
+            self.member.signal(signal.SIGTERM)
+            ends.append(self.member.see_off(seconds, hurry))
+        await asyncio.gather(*ends, *self._leaving.values(), return_exceptions=True)
+
+    async def _see_off(self, member: Member) -> None:
+        await member.see_off(self._drain_seconds + self._patience.stop, asyncio.Event())
+        del self._leaving[member]
+        self._leave(member.file)
+
+    async def _start_again(self, failures: int) -> int:
+        """Start once, after a wait; returns ``failures`` with the new one."""
         waits = self._patience.backoff
-        while True:
-            self._leave()
-            await asyncio.sleep(waits[min(failures, len(waits) - 1)])
-            failures += 1
-            try:
-                return await self.start(), failures
-            except ProcessFailed as error:
-                self._log.event("process.start_failed", process=self._number, error=str(error))
-                await self._end(signal.SIGKILL, self._patience.stop)
-
-    async def stop(self, drain_seconds: float, hurry: asyncio.Event) -> None:
-        """End the process: first so that open answers may end, at once when ``hurry`` is set, then by force."""
-        if await self._end(signal.SIGTERM, drain_seconds + self._patience.stop, hurry):
-            return
-        if not await self._end(signal.SIGTERM, self._patience.stop):
-            await self._end(signal.SIGKILL, self._patience.stop)
-
-    async def _end(self, sign: signal.Signals, seconds_max: float, hurry: asyncio.Event | None = None) -> bool:
-        """Send ``sign``; returns whether the process ended within ``seconds_max`` and before ``hurry``."""
-        process = self._process
-        if process is None or process.returncode is not None:
-            return True
-        with suppress(ProcessLookupError):
-            process.send_signal(sign)
-        ends = [asyncio.ensure_future(process.wait())]
-        if hurry is not None:
-            ends.append(asyncio.ensure_future(_set(hurry)))
-        try:
-            await asyncio.wait(ends, timeout=seconds_max, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
-        return process.returncode is not None
+        await asyncio.sleep(waits[min(failures, len(waits) - 1)])
+        async with self._one_at_a_time:
+            if self.member is None:
+                try:
+                    await self.start()
+                except ProcessFailed as error:
+                    self._log.event("process.start_failed", process=self._number, error=str(error))
+        return failures + 1
 
     def _enter(self) -> str:
         """The name of a new process's file of series."""
@@ -166,14 +162,14 @@ class Seat:
             self._lost(error)
             return _NOWHERE
 
-    def _leave(self) -> None:
-        """What the process has counted is taken over."""
+    def _leave(self, file: str) -> None:
+        """What the process with this file has counted is taken over."""
         try:
-            self._roster.end(self._file)
-        except OSError as error:
+            self._roster.end(file)
+        except (OSError, msgspec.MsgspecError) as error:
             self._lost(error)
 
-    def _lost(self, error: OSError) -> None:
+    def _lost(self, error: Exception) -> None:
         """A gateway serves also where its series cannot be kept."""
         self._log.event("process.series_lost", process=self._number, error=str(error))
 
@@ -182,8 +178,3 @@ def child_command() -> list[str]:
     """What starts a child from this very program: ``-m`` looks into the current folder first, unless ``-P``."""
     found_here = bool(sys.path) and Path(sys.path[0]) == Path.cwd()
     return [sys.executable, *([] if found_here else ["-P"]), "-m", "gateway.processes.child"]
-
-
-async def _set(event: asyncio.Event) -> int:
-    await event.wait()
-    return 0

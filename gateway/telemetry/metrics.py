@@ -5,13 +5,14 @@ starts with ``tiergate_``. Labels are bounded sets from the tier map and from fi
 or an address. ``docs/reference/metrics.md`` lists them all.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.record import Charge, RequestRecord
+from gateway.served import ServedMap
 from gateway.telemetry.series import Count, CounterFamily, Distribution, Family, GaugeFamily, HistogramFamily
 from gateway.telemetry.snapshot import Snapshot, merged
 from tiers.price import MICRODOLLARS_PER_DOLLAR
@@ -45,6 +46,7 @@ _FIRST_TOKEN_SECONDS = (
 _TOKENS = tuple(4**power for power in range(14))
 _OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
+BREAKER_STATES = ("closed", "open", "half-open")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -66,6 +68,34 @@ class Reading(Protocol):
     @property
     def held(self) -> int:
         """Reserved by requests that have not ended."""
+
+
+class Condition(Protocol):
+    """What a scrape shows of one endpoint, as this process sees it."""
+
+    @property
+    def tier(self) -> str:
+        """The tier's name."""
+
+    @property
+    def endpoint(self) -> str:
+        """The endpoint's name."""
+
+    @property
+    def state(self) -> str:
+        """Of its circuit breaker: one of ``BREAKER_STATES``."""
+
+    @property
+    def openings(self) -> Mapping[str, int]:
+        """How often it was left alone, by reason."""
+
+    @property
+    def probes(self) -> Mapping[str, int]:
+        """How often it was asked whether it is well again, by result."""
+
+    @property
+    def since(self) -> float:
+        """From when on both are counted, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,15 +138,31 @@ class Metrics:
             *self._build_times(),
             *self._build_counters(),
             *self._build_gauges(),
+            *self._build_tier_map(),
+            *self._build_endpoints(),
         )
         self.registry = CollectorRegistry()
         for family in self.families:
             self.registry.register(family)
         self._build.set((version,), 1)
+        self.follow(tier_map)
+
+    def follow(self, tier_map: TierMap) -> None:
+        """Another tier map is served: show its limits. What was counted stays."""
+        for family in (self._budget_limit, self._slots, self._slots_held, self._queue):
+            family.clear()
         for budget in tier_map.budgets:
             self._budget_limit.set((budget.name, budget.unit), _base_unit(budget.limit, budget.unit))
         for tier in tier_map.tiers.values():
             self._slots.set((tier.name,), tier.slots)
+
+    def show_map(self, served: ServedMap, *, rejected: bool) -> None:
+        """Which tier map is served, and whether the file's was ``rejected``."""
+        self._map_generation.set((), served.generation)
+        self._map_info.clear()
+        self._map_info.set((served.hash,), 1)
+        self._map_good.set((), not rejected)
+        self._map_loaded.set((), served.loaded_unix)
 
     def _build_counters(self) -> Sequence[Family]:
         served_by = ("tier", "endpoint")
@@ -200,6 +246,39 @@ class Metrics:
             self._unsettled, self._tasks, self._resident, self._store_up, self._build,
         )  # fmt: skip
 
+    def _build_tier_map(self) -> Sequence[Family]:
+        self._map_generation = GaugeFamily(
+            "tiergate_tier_map_generation", "Which tier map is served; each that was taken over has the next number."
+        )
+        self._map_info = GaugeFamily(
+            "tiergate_tier_map_info", "The first digits of the SHA-256 of the tier map that is served.", ("hash",)
+        )
+        self._map_good = GaugeFamily(
+            "tiergate_tier_map_last_reload_successful", "Whether the file's tier map could be served at the last try."
+        )
+        self._map_loaded = GaugeFamily(
+            "tiergate_tier_map_last_reload_success_timestamp_seconds", "Since when the tier map is served."
+        )
+        return self._map_generation, self._map_info, self._map_good, self._map_loaded
+
+    def _build_endpoints(self) -> Sequence[Family]:
+        endpoint = ("tier", "endpoint")
+        self._breakers = GaugeFamily(
+            "tiergate_endpoint_state",
+            "Processes in which an endpoint's circuit breaker is in this state.",
+            (*endpoint, "state"),
+            adds_up=True,
+        )
+        self._openings = CounterFamily(
+            "tiergate_endpoint_openings_total", "How often an endpoint was left alone.", (*endpoint, "reason")
+        )
+        self._probes = CounterFamily(
+            "tiergate_endpoint_probes_total",
+            "How often an endpoint was asked whether it is well.",
+            (*endpoint, "result"),
+        )
+        return self._breakers, self._openings, self._probes
+
     def observe(self, record: RequestRecord) -> None:
         """Count a request that ended."""
         # Each of these is a word of the tier map or of the code, so that there are few combinations.
@@ -270,6 +349,18 @@ class Metrics:
         self._tasks.set((), tasks)
         if resident_bytes is not None:
             self._resident.set((self._process,), resident_bytes)
+
+    def measure_endpoints(self, conditions: Iterable[Condition]) -> None:
+        """Take note of how all endpoints are now, as this process sees them."""
+        self._breakers.clear()
+        for each in conditions:
+            where = (each.tier, each.endpoint)
+            for state in BREAKER_STATES:
+                self._breakers.set((*where, state), float(state == each.state))
+            for reason, count in each.openings.items():
+                self._openings.series((*where, reason), each.since).value = float(count)
+            for result, count in each.probes.items():
+                self._probes.series((*where, result), each.since).value = float(count)
 
     def snapshot(self) -> Snapshot:
         """What this process adds to the whole gateway's series."""

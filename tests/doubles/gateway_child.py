@@ -5,7 +5,10 @@ Run as a process with one or more arguments: the n-th start of a process takes t
 - ``serve``: ends well at SIGTERM; ``stubborn``: ignores the first SIGTERM; ``deaf``: ignores each;
 - ``die``: serves, and ends with status 5 a moment later; ``refuse``: says that it cannot serve;
 - ``mute``: ends with status 7 before a word; ``slow``: never says a word;
-- ``half``: refuses where its number is odd, serves otherwise.
+- ``half``: refuses where its number is odd, serves otherwise;
+- ``deny``: cannot prepare another tier map; ``dumb``: answers no order; ``ask``: asks for the tier map to be read
+
+What it is told later is kept in the folder, in ``told-N``, one line each. Where it is told to leave it does.
 """
 
 import json
@@ -18,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 
 
-def _say(**word: str) -> None:
+def _say(**word: str | bool) -> None:
     sys.stdout.write(json.dumps(word) + "\n")
     sys.stdout.flush()
 
@@ -61,9 +64,22 @@ def main() -> int:
     if behaviour == "die":
         time.sleep(0.05)
         return 5
-    # The end of the parent is the end of this, whatever it was told.
-    sys.stdin.read()
+    if behaviour == "ask":
+        _say(asks=True)
+    _obey(behaviour, Path(assignment["folder"]) / f"told-{assignment['process']}")
     return 0
+
+
+def _obey(behaviour: str, told: Path) -> None:
+    """Do what the parent says; its end is the end of this, whatever it was told."""
+    for line in sys.stdin:
+        with told.open("a") as kept:
+            kept.write(line)
+        order = json.loads(line)["type"]
+        if order == "leave" and behaviour != "stubborn":
+            return
+        if order in {"prepare", "swap"} and behaviour != "dumb":
+            _say(error="not that one") if behaviour == "deny" and order == "prepare" else _say()
 
 
 if __name__ == "__main__":

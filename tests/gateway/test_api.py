@@ -2,15 +2,20 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
 
+from gateway.authenticate import digest
+from gateway.checked_map import text_hash
+from gateway.telemetry.shared import SharedSeries
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import FakeResponse
-from tests.gateway.composed import KEY, ROUTING_KEY, Composed, composed
+from tests.gateway.composed import KEY, ROUTING_KEY, Composed, composed, place_of
 from tests.gateway.samples import ANSWER, record, request
 
 
@@ -221,3 +226,85 @@ async def test_a_key_as_anthropics_clients_send_it_opens_the_handlers_too(subjec
     """As ``x-api-key``."""
     async with subject.client(None) as client:
         assert (await client.get("/v1/models", headers={"x-api-key": KEY})).status_code == 200
+
+
+ADMIN_KEY = "sk-admin"
+RELOAD = "/tiergate/v1/tier-map/reload"
+
+
+async def reloaded(subject: Composed, authorization: str | None) -> httpx.Response:
+    """Ask for the tier map to be read again."""
+    async with subject.client(None) as client:
+        headers = {} if authorization is None else {"authorization": authorization}
+        return await client.post(RELOAD, headers=headers)
+
+
+async def test_without_an_admin_key_nobody_may_reload(subject: Composed) -> None:
+    """The route is not there, whoever asks."""
+    for authorization in (None, "Bearer ", f"Bearer {KEY}"):
+        response = await reloaded(subject, authorization)
+        assert (response.status_code, error_of(response)["code"]) == (404, "route_not_served")
+
+
+@pytest.mark.parametrize(
+    "authorization", [None, "", "Bearer", "Bearer ", f"Bearer {KEY}", "Bearer sk-admi", f"Basic {ADMIN_KEY}", ADMIN_KEY]
+)
+async def test_a_reload_takes_the_admin_key(authorization: str | None) -> None:
+    """A caller's key is none, nor is the digest that is kept."""
+    subject = composed(admin=digest(ADMIN_KEY.encode()))
+    for tried in (authorization, f"Bearer {digest(ADMIN_KEY.encode())}"):
+        response = await reloaded(subject, tried)
+        assert (response.status_code, error_of(response)["code"]) == (401, "invalid_api_key")
+    assert subject.parts.succession.rejected is None
+
+
+async def test_a_reload_says_what_came_of_it(tmp_path: Path) -> None:
+    """With the generation in service, and every problem of a map that is refused. The admin key opens nothing else."""
+    file = tmp_path / "tiers.yaml"
+    subject = composed(admin=digest(ADMIN_KEY.encode()), tiers_file=file)
+    file.write_text("bad: 1\nworse: 2\n")
+    response = await reloaded(subject, f"bearer {ADMIN_KEY}")
+    assert response.status_code == 422
+    told = response.json()
+    assert (told["result"], told["generation"]) == ("rejected", 1)
+    assert any("worse" in problem for problem in told["problems"])
+    file.write_text(GOOD)
+    response = await reloaded(subject, f"Bearer {ADMIN_KEY}")
+    assert (response.status_code, response.json()) == (
+        200,
+        {"result": "loaded", "generation": 2, "hash": text_hash(GOOD.encode()), "problems": []},
+    )
+    assert (await subject.get("/v1/models", key=ADMIN_KEY)).status_code == 401
+    assert (await subject.get("/v1/models")).status_code == 401, "the new map does not know that key"
+    await subject.parts.succession.aclose()
+
+
+async def test_one_of_several_processes_asks_its_parent(tmp_path: Path) -> None:
+    """And passes on what it says."""
+    place = replace(place_of(SharedSeries(tmp_path, "0-1", process=0)), admin_digest="")
+    subject = composed(place, admin=digest(ADMIN_KEY.encode()))
+    response = await reloaded(subject, f"Bearer {ADMIN_KEY}")
+    assert response.json() == {"result": "unchanged", "generation": 7, "hash": "abc", "problems": []}
+    shown = (await subject.get("/readyz")).json()["tier_map"]
+    assert shown == {
+        "generation": 7,
+        "hash": "abc",
+        "loaded_unix": 1.0,
+        "rejected": {"hash": "def", "since_unix": 2.0},
+    }
+    assert "it is bad" not in str(shown)
+
+
+GOOD = """\
+version: 1
+store: embedded
+tiers:
+  other:
+    model: m
+    price: {input: 1, output: 1}
+    endpoints: [{url: "http://127.0.0.1:1/v1"}]
+    context: 1000
+    slots: 1
+keys:
+  - {name: other, hash: "sha256:HASH"}
+""".replace("HASH", "ab" * 32)

@@ -15,11 +15,13 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app import Parts, _share, _sweep, running, serve
+from gateway.app import _share, _sweep, running, serve
 from gateway.authenticate import digest
 from gateway.budget.ledger import Claim, Concerned, Reserved
+from gateway.checked_map import CheckedMap
 from gateway.clock import SystemClock
 from gateway.errors import StoreUnavailable
+from gateway.parts import Parts
 from gateway.settings import Settings, SettingsInvalid
 from gateway.store import Store, open_store
 from gateway.telemetry.log import Log
@@ -27,6 +29,7 @@ from gateway.telemetry.shared import Roster, SharedSeries
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.openai_upstream import OpenAIUpstream
+from tests.gateway.composed import place_of
 from tests.gateway.samples import budget, request, tier_map, token_tier
 from tests.stores import eventually
 from tiers.budgets import concerns
@@ -64,6 +67,11 @@ def map_of(url: str, *, store: str = "embedded") -> TierMap:
     )
 
 
+def checked(tiers: TierMap) -> CheckedMap:
+    """With its secrets."""
+    return CheckedMap(tier_map=tiers, text=b"the map", known=KNOWN)
+
+
 class Running:
     """A gateway that runs, and its log."""
 
@@ -85,7 +93,7 @@ async def gateway(tiers: TierMap, store: Store, log: io.BytesIO | None = None) -
     written = io.BytesIO() if log is None else log
     clock = SystemClock()
     settings = Settings(tiers_file=Path("tiers.yaml"))
-    async with running(settings, tiers, KNOWN, store=store, clock=clock, log=Log(written, clock)) as parts:
+    async with running(settings, checked(tiers), store=store, clock=clock, log=Log(written, clock)) as parts:
         yield Running(parts, written)
 
 
@@ -154,8 +162,8 @@ async def test_one_of_several_processes_shares_its_series_to_the_end(tmp_path: P
     tiers, clock = map_of(upstream.url), SystemClock()
     async with open_store(NOBODY, data_directory=Path()) as store:
         async with running(
-            Settings(tiers_file=Path("tiers.yaml")), tiers, KNOWN, store=store, clock=clock,
-            log=Log(io.BytesIO(), clock), shared=one,
+            Settings(tiers_file=Path("tiers.yaml")), checked(tiers), store=store, clock=clock,
+            log=Log(io.BytesIO(), clock), place=place_of(one),
         ) as parts:  # fmt: skip
             await eventually(lambda: bool(other.others()[0].totals))
             answer = await Running(parts, io.BytesIO()).ask("POST", "/v1/chat/completions", body=request())
@@ -250,16 +258,23 @@ async def served(settings: Settings, tiers: TierMap, capture: pytest.CaptureFixt
 async def test_a_gateway_serves_until_it_is_told_to_stop(
     tmp_path: Path, upstream: OpenAIUpstream, capfdbinary: pytest.CaptureFixture[bytes], number: signal.Signals
 ) -> None:
-    """By either signal, and the stop is a success: the log tells its life from the store's start to its end."""
+    """By either signal, and the stop is a success: the log tells its life from the store's start to its end.
+
+    Other signals do not end it: one has the tier map read again, whose file is not there here.
+    """
     async with served(settings_of(tmp_path), map_of(upstream.url), capfdbinary) as subject:
         headers = {"authorization": f"Bearer {KEY}"}
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{subject.port}", headers=headers) as client:
             assert (await client.post("/v1/chat/completions", content=request())).status_code == 200
             assert (await client.get("/readyz")).status_code == 200
+            subject.signal(signal.SIGUSR2)
+            subject.signal(signal.SIGHUP)
+            await eventually(lambda: any(line["event"] == "tier_map.rejected" for line in subject.lines()))
+            assert (await client.get("/readyz")).status_code == 200
         subject.signal(number)
         await subject.end()
         events = [line["event"] for line in subject.lines()]
-    assert events == ["store.ready", "gateway.listening", "request.ended", "gateway.stopped"]
+    assert events == ["store.ready", "gateway.listening", "request.ended", "tier_map.rejected", "gateway.stopped"]
 
 
 @pytest.mark.usefixtures("secrets_set")

@@ -98,7 +98,7 @@ def test_the_schema_for_editors_is_json(capsys: pytest.CaptureFixture[str]) -> N
         (["--help"], ["serve", "check", "schema", "examples:", "exit status:"]),
         (
             ["serve", "--help"],
-            ["--tiers", "--host", "--port", "--store", "--drain-seconds", "--processes", "TIERGATE_TIERS"],
+            ["--tiers", "--host", "--port", "--store", "--drain-seconds", "--admin-key", "--processes", "SIGHUP"],
         ),
         (["check", "--help"], ["FILE"]),
         (["--version"], ["tiergate 0.", f"({build()})"]),

@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings import ENVIRONMENT, Settings, SettingsInvalid, read_secrets, read_settings, secret_references
+from gateway.authenticate import digest
+from gateway.settings import (
+    ENVIRONMENT,
+    Settings,
+    SettingsInvalid,
+    admin_digest,
+    read_secrets,
+    read_settings,
+    secret_references,
+)
 from tests.gateway.samples import tier_map, token_tier
 from tiers.tiermap import Endpoint, Key, SecretReference
 
@@ -26,6 +35,8 @@ def test_a_tier_map_is_all_that_must_be_given() -> None:
         state_directory=Path(".tiergate"),
         body_bytes_max=10 * 1024 * 1024,
         drain_seconds=30.0,
+        drain_delay_seconds=0.0,
+        admin_key=None,
         processes=1,
     )
 
@@ -40,6 +51,8 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "TIERGATE_STATE_DIRECTORY": "/var/lib/tiergate",
         "TIERGATE_BODY_BYTES_MAX": "1000",
         "TIERGATE_DRAIN_SECONDS": "2.5",
+        "TIERGATE_DRAIN_DELAY_SECONDS": "5",
+        "TIERGATE_ADMIN_KEY": "file:/run/secrets/admin",
         "TIERGATE_PROCESSES": "4",
     }.items():
         monkeypatch.setenv(variable, value)
@@ -51,6 +64,8 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         state_directory=Path("/var/lib/tiergate"),
         body_bytes_max=1000,
         drain_seconds=2.5,
+        drain_delay_seconds=5.0,
+        admin_key=SecretReference("file", "/run/secrets/admin"),
         processes=4,
     )
     assert set(ENVIRONMENT.values()) == set(Settings.__dataclass_fields__)
@@ -94,6 +109,8 @@ def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
         ("drain_seconds", "-1", "--drain-seconds"),
         ("drain_seconds", "nan", "--drain-seconds"),
         ("drain_seconds", "inf", "--drain-seconds"),
+        ("drain_delay_seconds", "soon", "--drain-delay-seconds"),
+        ("admin_key", "sk-the-key-itself", "--admin-key"),
     ],
 )
 def test_a_value_that_cannot_be_read_names_its_place(
@@ -111,6 +128,25 @@ def test_a_value_that_cannot_be_read_names_its_place(
 def test_a_password_in_the_stores_url_does_not_show() -> None:
     """Settings may end up in a log."""
     assert "hunter2" not in repr(read_settings({"tiers_file": "a", "store": "redis://:hunter2@store"}))
+
+
+def test_an_admin_key_that_was_given_itself_is_not_repeated() -> None:
+    """It says where the key is; whoever writes the key there reads what to write."""
+    with pytest.raises(SettingsInvalid, match="env:NAME or file:PATH") as caught:
+        read_settings({"tiers_file": "a.yaml", "admin_key": "sk-the-key-itself"})
+    assert "sk-the-key-itself" not in str(caught.value)
+
+
+def test_only_the_admin_keys_digest_is_kept(tmp_path: Path) -> None:
+    """Nothing where there is none; one that cannot be read is told."""
+    file = tmp_path / "admin"
+    file.write_text("sk-admin\n")
+    settings = Settings(tiers_file=Path("a.yaml"), admin_key=SecretReference("file", str(file)))
+    assert admin_digest(settings) == digest(b"sk-admin")
+    assert admin_digest(Settings(tiers_file=Path("a.yaml"))) == ""
+    file.unlink()
+    with pytest.raises(SettingsInvalid, match=f"file:{file}"):
+        admin_digest(settings)
 
 
 def env(name: str) -> SecretReference:

@@ -7,10 +7,12 @@ from pathlib import Path
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from gateway.checked_map import text_hash
 from gateway.status import CHECK_SECONDS
 from gateway.telemetry.shared import Roster, SharedSeries
+from tests.doubles.clock import ManualClock
 from tests.doubles.transport import FakeResponse, Gate, Hang
-from tests.gateway.composed import STORE_HOST, Composed, composed
+from tests.gateway.composed import STORE_HOST, Composed, composed, place_of
 from tests.gateway.samples import request
 from tests.stores import eventually
 
@@ -25,7 +27,16 @@ async def test_a_gateway_with_its_store_is_ready(subject: Composed) -> None:
     response = await subject.get("/readyz")
     assert (response.status_code, response.json()) == (
         200,
-        {"ready": True, "checks": {"gateway": "ok", "store": "ok"}},
+        {
+            "ready": True,
+            "checks": {"gateway": "ok", "store": "ok"},
+            "tier_map": {
+                "generation": 1,
+                "hash": text_hash(b"the map"),
+                "loaded_unix": ManualClock().unix(),
+                "rejected": None,
+            },
+        },
     )
 
 
@@ -34,7 +45,7 @@ async def test_one_that_is_stopping_is_not(subject: Composed) -> None:
     subject.parts.drain()
     response = await subject.get("/readyz")
     assert response.status_code == 503
-    assert response.json() == {"ready": False, "checks": {"gateway": "draining", "store": "ok"}}
+    assert (response.json()["ready"], response.json()["checks"]) == (False, {"gateway": "draining", "store": "ok"})
 
 
 @pytest.mark.parametrize("silent", [True, False], ids=["silent", "gone"])
@@ -108,7 +119,9 @@ async def test_a_scrape_is_of_all_processes_and_no_other_shows_less_later(tmp_pa
     """What one has shown it has written down before, so that it counts in whatever the others show."""
     roster = Roster(tmp_path)
     names = [roster.begin(process) for process in (0, 1)]
-    one, other = (composed(SharedSeries(tmp_path, name, process=process)) for process, name in enumerate(names))
+    one, other = (
+        composed(place_of(SharedSeries(tmp_path, name, process=process))) for process, name in enumerate(names)
+    )
     for _ in range(3):
         assert (await one.get("/v1/nothing")).status_code == 404
         async with one.client("sk-unknown") as client:
@@ -127,7 +140,7 @@ async def test_a_scrape_is_of_all_processes_and_no_other_shows_less_later(tmp_pa
 async def test_a_process_shares_its_series_where_there_are_others(tmp_path: Path, subject: Composed) -> None:
     """And has nobody to tell where it is alone."""
     roster = Roster(tmp_path)
-    one = composed(SharedSeries(tmp_path, roster.begin(0), process=0))
+    one = composed(place_of(SharedSeries(tmp_path, roster.begin(0), process=0)))
     one.parts.share()
     subject.parts.share()
     [snapshot] = SharedSeries(tmp_path, "another", process=1).others()
@@ -136,7 +149,7 @@ async def test_a_process_shares_its_series_where_there_are_others(tmp_path: Path
 
 async def test_a_secret_never_shows(subject: Composed) -> None:
     """Neither in answers nor in the log: keys, prompts, addresses of the store."""
-    subject.transport.then(FakeResponse(b"boom", status=500))
+    subject.transport.then(*(FakeResponse(b"boom", status=500) for _ in range(9)))
     async with subject.client() as client:
         body = json.dumps({"model": "routing", "messages": [{"content": "my prompt"}]})
         answer = await client.post("/v1/chat/completions", content=body)

@@ -5,7 +5,22 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.processes.assignment import Assignment, Word, encoded, read_assignment, read_word
+from gateway.processes.assignment import (
+    Assignment,
+    Forget,
+    Leave,
+    Note,
+    Order,
+    Prepare,
+    Swap,
+    Told,
+    Word,
+    encoded,
+    read_assignment,
+    read_order,
+    read_word,
+)
+from gateway.served import Outcome, Rejection, ServedMap
 from gateway.settings import Settings
 
 ASSIGNMENT = Assignment(
@@ -18,9 +33,13 @@ ASSIGNMENT = Assignment(
     store_remedy="Start it.",
     tiers_file="tiers.yaml",
     tiers="# Grüße\nversion: 1\n".encode(),
+    served=ServedMap(generation=3, hash="0123456789ab", loaded_unix=1_800_000_000.5),
+    rejected=None,
     state_directory=".tiergate",
     body_bytes_max=1000,
     drain_seconds=2.5,
+    drain_delay_seconds=0.5,
+    admin_digest="",
 )
 
 
@@ -35,7 +54,11 @@ def test_an_assignment_is_one_line_and_arrives_as_it_was() -> None:
 def test_a_child_gets_the_settings_that_concern_it() -> None:
     """Where to listen and how many there are is its parent's."""
     assert ASSIGNMENT.settings == Settings(
-        tiers_file=Path("tiers.yaml"), state_directory=Path(".tiergate"), body_bytes_max=1000, drain_seconds=2.5
+        tiers_file=Path("tiers.yaml"),
+        state_directory=Path(".tiergate"),
+        body_bytes_max=1000,
+        drain_seconds=2.5,
+        drain_delay_seconds=0.5,
     )
 
 
@@ -57,3 +80,30 @@ def test_a_child_that_says_nothing_has_not_said_that_it_serves() -> None:
     """It has ended."""
     assert read_word(b"") is None
     assert read_word(b"Traceback\n") is None
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        Prepare(tiers=b"\n\xff", served=ASSIGNMENT.served),
+        Swap(),
+        Forget(),
+        Note(rejected=Rejection(hash="ab", since_unix=1.5, problems=("a\nb", "c"))),
+        Note(rejected=None),
+        Told(outcome=Outcome(result="rejected", generation=1, hash="ab", problems=("no",))),
+        Leave(),
+    ],
+    ids=repr,
+)
+def test_an_order_arrives_as_it_was(order: Order) -> None:
+    """In one line."""
+    assert encoded(order).count(b"\n") == 1
+    assert read_order(encoded(order)) == order
+
+
+def test_what_a_later_version_says_is_passed_over() -> None:
+    """An order that is not known here; what is new in one that is, and in an assignment."""
+    assert read_order(b'{"type": "dance"}\n') is None
+    assert read_order(b"more is nothing to it\n") is None
+    assert read_order(b'{"type": "leave", "slowly": true}\n') == Leave()
+    assert read_assignment(encoded(ASSIGNMENT).replace(b"{", b'{"new": 1, ', 1)) == ASSIGNMENT

@@ -52,6 +52,7 @@ def assignment(listener: socket.socket, folder: Path) -> Assignment:
         tiers=MAP,
         state_directory=str(folder),
         drain_seconds=1,
+        drain_delay_seconds=0,
     )
 
 
@@ -112,7 +113,7 @@ def test_the_end_of_its_parent_is_its_own(listener: socket.socket, tmp_path: Pat
     with child(listener) as process:
         assert tell(process, encoded(assignment(listener, folder))) == Word()
         assert process.stdin is not None
-        process.stdin.write(b"more is nothing to it")
+        process.stdin.write(b"more is nothing to it\n")
         process.stdin.flush()
         assert (tmp_path / "folder").exists()
         process.stdin.close()

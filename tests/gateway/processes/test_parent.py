@@ -8,13 +8,14 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.processes.member import Patience, ProcessFailed
 from gateway.processes.parent import serve_with_processes
-from gateway.processes.seat import Patience, ProcessFailed
 from gateway.settings import Settings, SettingsInvalid
 from tests.acceptance.gateway_process import alive
 from tests.gateway.samples import tier_map, token_tier
@@ -62,10 +63,10 @@ class Family:
         await eventually(lambda: self.task.done() or name in self.events(), BOUND_SECONDS)
         assert name in self.events()
 
-    def signal(self) -> None:
-        """Ask the parent, which must be there to hear it, to stop."""
+    def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
+        """Ask the parent, which must be there to hear it, to stop or what else ``number`` means."""
         assert not self.task.done()
-        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), number)
 
     async def end(self) -> None:
         """Wait until it has stopped; nothing that it started is left."""
@@ -182,3 +183,44 @@ async def test_what_is_wrong_is_told_before_anything_is_started(
         with pytest.raises(SettingsInvalid, match="env:CALLER"):
             await subject.end()
     assert not (tmp_path / "store").exists()
+
+
+async def test_signals_reload_the_map_and_replace_the_processes(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Each as often as it comes; so does a process that asks."""
+    file = tmp_path / "tiers.yaml"
+    file.write_text(f"version: 1\nstore: {NOBODY}\n")
+    async with family(tmp_path, capfdbinary, "serve", "ask", "serve", tiers_file=file) as subject:
+        await subject.happened("gateway.listening")
+
+        def rejections(number: int) -> bool:
+            return subject.events().count("tier_map.rejected") == number
+
+        for times in (1, 2):
+            subject.signal(signal.SIGHUP)
+            await eventually(partial(rejections, times), BOUND_SECONDS)
+        subject.signal(signal.SIGUSR2)
+        await subject.happened("gateway.restarted")
+        assert subject.events().count("process.replaced") == 2
+        # Both of the new ones ask.
+        await eventually(partial(rejections, 4), BOUND_SECONDS)
+        causes = [line["cause"] for line in subject.lines() if line["event"] == "tier_map.rejected"]
+        assert causes == ["signal", "signal", "api", "api"]
+        subject.signal()
+        await subject.end()
+
+
+async def test_connections_are_accepted_for_a_while_after_the_signal(
+    tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    """Processes are told at once; whoever is in a hurry does not wait for it."""
+    async with family(tmp_path, capfdbinary, "stubborn", drain_delay_seconds=600) as subject:
+        await subject.happened("gateway.listening")
+        [port] = [line["port"] for line in subject.lines() if line["event"] == "gateway.listening"]
+        subject.signal()
+        await asyncio.sleep(0.1)
+        assert not _refused(port)
+        subject.signal()
+        await subject.end()
+        assert _refused(port)

@@ -17,7 +17,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.processes.seat import Patience, ProcessFailed, Seat, child_command
+from gateway.processes.member import Member, Patience, ProcessFailed
+from gateway.processes.seat import Seat, child_command
 from gateway.telemetry.log import Log
 from gateway.telemetry.shared import Roster, SharedSeries
 from gateway.telemetry.snapshot import Snapshot
@@ -35,8 +36,11 @@ pytestmark = pytest.mark.integration
 class Trial:
     """A seat, its log, and its series."""
 
-    def __init__(self, folder: Path, behaviours: tuple[str, ...], patience: Patience) -> None:
+    def __init__(
+        self, folder: Path, behaviours: tuple[str, ...], patience: Patience, drain_seconds: float = 20
+    ) -> None:
         self.folder = folder
+        self.asked: list[Member] = []
         self.hurry = asyncio.Event()
         self.log = io.BytesIO()
         self.roster = Roster(folder)
@@ -46,10 +50,12 @@ class Trial:
             3,
             self.listener,
             self._assign,
+            asked=self.asked.append,
             command=[sys.executable, str(ROOT / "tests/doubles/gateway_child.py"), *behaviours],
             roster=self.roster,
             log=Log(self.log, ManualClock()),
             patience=patience,
+            drain_seconds=drain_seconds,
         )
 
     def _assign(self, file: str) -> Any:  # noqa: ANN401 - an assignment
@@ -71,7 +77,8 @@ class Trial:
     @asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
         """The seat starts its first process and looks after it."""
-        watch = asyncio.ensure_future(self.seat.watch(await self.seat.start()))
+        await self.seat.start()
+        watch = asyncio.ensure_future(self.seat.watch())
         try:
             yield
         finally:
@@ -80,9 +87,11 @@ class Trial:
 
 
 @asynccontextmanager
-async def trial(folder: Path, *behaviours: str, patience: Patience = PATIENT) -> AsyncIterator[Trial]:
+async def trial(
+    folder: Path, *behaviours: str, patience: Patience = PATIENT, drain_seconds: float = 20
+) -> AsyncIterator[Trial]:
     """A trial that leaves no process behind."""
-    subject = Trial(folder, behaviours, patience)
+    subject = Trial(folder, behaviours, patience, drain_seconds)
     try:
         yield subject
     finally:
@@ -198,15 +207,15 @@ async def test_a_process_is_stopped_gently(tmp_path: Path) -> None:
     """By the signal that it expects."""
     async with trial(tmp_path, "serve") as subject:
         process = await subject.seat.start()
-        await subject.seat.stop(20, subject.hurry)
+        await subject.seat.stop(0, subject.hurry)
         assert process.returncode == 0
-        await subject.seat.stop(20, subject.hurry)  # there is nothing to stop any more
+        await subject.seat.stop(0, subject.hurry)  # there is nothing to stop any more
 
 
 async def test_one_that_takes_too_long_is_told_again(tmp_path: Path) -> None:
     """As by a person who asks twice; then open answers end at once."""
     patience = Patience(stop=0.5)
-    async with trial(tmp_path, "stubborn", patience=patience) as subject:
+    async with trial(tmp_path, "stubborn", patience=patience, drain_seconds=0) as subject:
         process = await subject.seat.start()
         await subject.seat.stop(0, subject.hurry)
         assert process.returncode == 0
@@ -214,9 +223,9 @@ async def test_one_that_takes_too_long_is_told_again(tmp_path: Path) -> None:
 
 async def test_one_that_nobody_wants_to_wait_for_is_told_again_at_once(tmp_path: Path) -> None:
     """However long its answers may go on."""
-    async with trial(tmp_path, "stubborn") as subject:
+    async with trial(tmp_path, "stubborn", drain_seconds=600) as subject:
         process = await subject.seat.start()
-        stopping = asyncio.ensure_future(subject.seat.stop(600, subject.hurry))
+        stopping = asyncio.ensure_future(subject.seat.stop(0, subject.hurry))
         done, _ = await asyncio.wait({stopping}, timeout=0.3)
         assert not done
         subject.hurry.set()
@@ -227,10 +236,90 @@ async def test_one_that_nobody_wants_to_wait_for_is_told_again_at_once(tmp_path:
 
 async def test_one_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     """In the end nothing is left."""
-    async with trial(tmp_path, "deaf", patience=Patience(stop=0.2)) as subject:
+    async with trial(tmp_path, "deaf", patience=Patience(stop=0.2), drain_seconds=0) as subject:
         process = await subject.seat.start()
         await subject.seat.stop(0, subject.hurry)
         assert process.returncode == -signal.SIGKILL
+
+
+async def test_a_process_is_replaced_by_one_that_serves_already(tmp_path: Path) -> None:
+    """The old one is told to leave, and what it has counted stays; its end is no death, the new one's is."""
+    async with trial(tmp_path, "serve") as subject, subject.watched():
+        first = await subject.pid(0)
+        counted = Snapshot(totals={"requests": {(): [1.0, 5.0]}})
+        SharedSeries(tmp_path, subject.files[0], process=3).write(counted)
+        await subject.seat.replace()
+        second = await subject.pid(1)
+        assert [event["before"] for event in subject.events("process.replaced")] == [first]
+        await eventually(lambda: not alive(first))
+        await eventually(lambda: counted in SharedSeries(tmp_path, "another", process=0).others())
+        assert subject.events("process.died") == []
+        os.kill(second, signal.SIGKILL)
+        await subject.pid(2)
+        assert [event["pid"] for event in subject.events("process.died")] == [second]
+
+
+async def test_one_that_is_replaced_may_take_its_time(tmp_path: Path) -> None:
+    """A stop waits for it too, and a hurry ends it; a death of the new one is seen meanwhile."""
+    async with trial(tmp_path, "stubborn", "serve", drain_seconds=600) as subject, subject.watched():
+        first = await subject.pid(0)
+        await subject.seat.replace()
+        second = await subject.pid(1)
+        os.kill(second, signal.SIGKILL)
+        await subject.pid(2)
+        assert alive(first)
+        os.kill(first, signal.SIGTERM)  # it takes the first for a mistake
+        stopping = asyncio.ensure_future(subject.seat.stop(0, subject.hurry))
+        done, _ = await asyncio.wait({stopping}, timeout=0.3)
+        assert not done
+        subject.hurry.set()
+        async with asyncio.timeout(20):
+            await stopping
+        assert not alive(first)
+
+
+async def test_one_that_is_replaced_does_not_stay_for_ever(tmp_path: Path) -> None:
+    """After the time that its open answers have it is told to end at once."""
+    patience = Patience(start=20, stop=0.2)
+    async with trial(tmp_path, "stubborn", "serve", patience=patience, drain_seconds=0) as subject, subject.watched():
+        first = await subject.pid(0)
+        await subject.seat.replace()
+        await eventually(lambda: not alive(first))
+
+
+async def test_a_new_one_that_does_not_serve_leaves_the_old_one_in_its_place(tmp_path: Path) -> None:
+    """It goes on as if nothing had been."""
+    async with trial(tmp_path, "serve", "refuse", "serve") as subject, subject.watched():
+        first = await subject.pid(0)
+        with pytest.raises(ProcessFailed, match="no, thank you"):
+            await subject.seat.replace()
+        assert alive(first)
+        assert subject.seat.member is not None
+        assert subject.seat.member.pid == first
+        os.kill(first, signal.SIGKILL)
+        await subject.pid(1)
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(tmp_path: Path) -> None:
+    """A gateway may be stopped while a process is replaced."""
+    async with trial(tmp_path, "serve", "slow") as subject:
+        await subject.seat.start()
+        replacing = asyncio.ensure_future(subject.seat.replace())
+        await eventually(lambda: len(subject.files) == 2)
+        replacing.cancel()
+        await asyncio.gather(replacing, return_exceptions=True)
+        assert subject.seat._starting is not None
+        await subject.seat.stop(0, subject.hurry)
+        assert subject.seat._starting.returncode is not None
+
+
+async def test_series_that_cannot_be_read_are_told_and_stop_nothing(tmp_path: Path) -> None:
+    """Such as those of another version."""
+    async with trial(tmp_path, "serve") as subject, subject.watched():
+        (tmp_path / subject.files[0]).write_bytes(b"\xc1")
+        os.kill(await subject.pid(0), signal.SIGKILL)
+        await subject.pid(1)
+        assert len(subject.events("process.series_lost")) == 1
 
 
 def test_a_child_is_found_where_its_parent_was(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -220,3 +220,47 @@ def test_two_gateways_in_one_process_do_not_share_series() -> None:
     """Each has a registry of its own."""
     assert Meters({}).value("tiergate_build_info", version="1.2.3") == 1
     assert Meters().metrics.registry is not Meters().metrics.registry
+
+
+class Endpoint:
+    """How an endpoint is; fulfils ``Condition``."""
+
+    def __init__(self, name: str, state: str, *, failures: int = 0, bad: int = 0) -> None:
+        self.tier, _, _ = name.partition("/")
+        self.endpoint, self.state, self.since = name, state, 1_800_000_000.0
+        self.openings, self.probes = {"failures": failures}, {"good": 0, "bad": bad}
+
+
+def test_how_endpoints_are_is_shown() -> None:
+    """Which state each breaker is in, and all states of all endpoints, so that none is missing while all is well."""
+    meters = Meters()
+    meters.metrics.measure_endpoints(
+        [Endpoint("routing/0", "open", failures=2, bad=3), Endpoint("routing/1", "closed")]
+    )
+    broken, well = {"tier": "routing", "endpoint": "routing/0"}, {"tier": "routing", "endpoint": "routing/1"}
+    states = ("closed", "open", "half-open")
+    assert [meters.value("tiergate_endpoint_state", state=state, **broken) for state in states] == [0, 1, 0]
+    assert [meters.value("tiergate_endpoint_state", state=state, **well) for state in states] == [1, 0, 0]
+    assert meters.value("tiergate_endpoint_openings_total", reason="failures", **broken) == 2
+    assert meters.value("tiergate_endpoint_openings_total", reason="failures", **well) == 0
+    assert meters.value("tiergate_endpoint_probes_total", result="bad", **broken) == 3
+
+
+def test_an_endpoint_that_is_in_no_tier_map_any_more_has_no_state() -> None:
+    """What was counted of it stays."""
+    meters = Meters()
+    meters.metrics.measure_endpoints([Endpoint("routing/0", "open", failures=2)])
+    meters.metrics.measure_endpoints([Endpoint("routing/1", "closed")])
+    gone = {"tier": "routing", "endpoint": "routing/0"}
+    assert meters.value("tiergate_endpoint_state", state="open", **gone) is None
+    assert meters.value("tiergate_endpoint_openings_total", reason="failures", **gone) == 2
+
+
+def test_states_and_openings_of_all_processes_add_up() -> None:
+    """So that a scrape tells in how many of them an endpoint is left alone."""
+    meters, other = Meters(), Meters(process=1)
+    for each in (meters, other):
+        each.metrics.measure_endpoints([Endpoint("routing/0", "open", failures=1)])
+    shown = meters.render(others=[other.metrics.snapshot()])
+    assert 'tiergate_endpoint_state{endpoint="routing/0",state="open",tier="routing"} 2.0' in shown
+    assert 'tiergate_endpoint_openings_total{endpoint="routing/0",reason="failures",tier="routing"} 2.0' in shown

@@ -1,0 +1,81 @@
+"""A tier map with all that it needs to be served: checked as ``tiergate-gateway check`` does, its secrets read."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.settings import SettingsInvalid, read_secrets, secret_references
+from tiers.load import load
+from tiers.problems import TierMapInvalid
+from tiers.tiermap import SecretReference, TierMap
+
+HASH_DIGITS = 12
+
+
+class MapRejected(Exception):
+    """A tier map cannot be served.
+
+    Attributes:
+        problems: Every one, in one line or several; none holds a secret.
+        hash: See ``text_hash``; empty where the text could not be read.
+    """
+
+    def __init__(self, problems: tuple[str, ...], *, hash: str = "") -> None:  # noqa: A002 - as it is shown
+        super().__init__("\n".join(problems))
+        self.problems = problems
+        self.hash = hash
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedMap:
+    """A tier map that can be served; ``known`` holds its secrets."""
+
+    tier_map: TierMap
+    text: bytes = field(repr=False)
+    known: Mapping[SecretReference, str] = field(repr=False)
+
+    @property
+    def hash(self) -> str:
+        """See ``text_hash``."""
+        return text_hash(self.text)
+
+    @classmethod
+    def of(cls, tier_map: TierMap, text: bytes) -> "CheckedMap":
+        """One that was read and checked already.
+
+        Raises:
+            SettingsInvalid: A secret cannot be read.
+        """
+        return cls(tier_map=tier_map, text=text, known=read_secrets(secret_references(tier_map)))
+
+
+def text_hash(text: bytes) -> str:
+    """What a tier map's text is known by to people: the first digits of its SHA-256."""
+    return hashlib.sha256(text).hexdigest()[:HASH_DIGITS]
+
+
+def check(text: bytes, *, file: str) -> CheckedMap:
+    """Check ``text``, which was read from ``file``, and read its secrets.
+
+    Raises:
+        MapRejected: With every problem that was found.
+    """
+    try:
+        return CheckedMap.of(load(text, file=file), text)
+    except TierMapInvalid as error:
+        raise MapRejected(tuple(map(str, error.problems)), hash=text_hash(text)) from error
+    except SettingsInvalid as error:
+        raise MapRejected((str(error),), hash=text_hash(text)) from error
+    except Exception as error:  # whatever is in the file, a gateway that serves goes on
+        problem = f"{file}: cannot be read as a tier map ({type(error).__name__}); tiergate-gateway check says more"
+        raise MapRejected((problem,), hash=text_hash(text)) from error
+
+
+def read_and_check(file: Path) -> CheckedMap:
+    """Read ``file`` and check it. Raises as ``check``, also where it cannot be read."""
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise MapRejected((f"{file}: cannot be read: {error.strerror}",)) from error
+    return check(text, file=str(file))

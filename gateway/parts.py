@@ -1,0 +1,153 @@
+"""The parts of one gateway process, made and wired: the steps into the pipeline, the pipeline into the application."""
+
+import asyncio
+import itertools
+import secrets
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from gateway.api import Desk, Gateway
+from gateway.budget.ledger import Ledger
+from gateway.checked_map import CheckedMap
+from gateway.exchange import Clock
+from gateway.generation import Generation, Workshop
+from gateway.observe import Observer
+from gateway.relay import Relay
+from gateway.reload import Reloader
+from gateway.served import Outcome, Rejection, ServedMap
+from gateway.serving import Serving
+from gateway.settings import Settings
+from gateway.settle import Settler
+from gateway.status import Status
+from gateway.store import Store
+from gateway.succession import Succession
+from gateway.telemetry.log import Log
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.records import RecordStore
+from gateway.telemetry.shared import SharedSeries
+from gateway.upstream.ways import Ways
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The running gateway: the application and what works behind it."""
+
+    gateway: Gateway
+    serving: Serving
+    succession: Succession
+    reloader: Reloader | None
+    """Watches the tier map's file; ``None`` where the parent of several processes does."""
+    settler: Settler
+    records: RecordStore
+    ledger: Ledger
+    drain: Callable[[], None]
+    """Makes ``/readyz`` say that no new request should come."""
+    share: Callable[[], None] = field(repr=False)
+    """Tells this process's series to the others, where there are any."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What one of several processes gets from their parent, which alone greets, binds, watches and starts the store."""
+
+    listener: socket.socket
+    """Its own; it listens already."""
+    store_url: str = field(repr=False)
+    store_description: str
+    store_remedy: str
+    shared: SharedSeries
+    tiers: bytes = field(repr=False)
+    """What the tier map was read from."""
+    served: ServedMap
+    rejected: Rejection | None
+    admin_digest: str = field(repr=False)
+    ready: Callable[[], None]
+    """Is called when requests can be served."""
+    reload: Callable[[], Awaitable[Outcome]]
+    """Asks the parent to read the tier map's file again."""
+    hang_up: Callable[[], None]
+    """The same, without waiting for what comes of it."""
+    obey: Callable[[Succession, Callable[[], None]], Coroutine[Any, Any, None]]
+    """Does what the parent says, given what can be done: another tier map, and to leave. Runs until cancelled."""
+
+
+def compose(
+    settings: Settings,
+    checked: CheckedMap,
+    *,
+    ways: Ways,
+    ledger: Ledger,
+    records: RecordStore,
+    store: Store,
+    clock: Clock,
+    log: Log,
+    admin: str = "",
+    place: Place | None = None,
+) -> Parts:
+    """Wire the steps into the pipeline and the pipeline into the application. Does no I/O.
+
+    ``place`` is this process's among several; ``None`` where it is the only one.
+    """
+    release, shared = version("tiergate"), None if place is None else place.shared
+    metrics = Metrics(checked.tier_map, version=release, process=0 if shared is None else shared.process)
+    settler = Settler(ledger=ledger, clock=clock)
+    observe = _observer(metrics, log, records, clock)
+    workshop = Workshop(
+        ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
+        request_ids=_request_ids().__next__, body_bytes_max=settings.body_bytes_max, ways=ways,
+    )  # fmt: skip
+    served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
+    first = workshop.make(checked, served)
+    serving = Serving(first.pipeline)
+
+    def announce(generation: Generation, rejected: Rejection | None) -> None:
+        metrics.follow(generation.tier_map)
+        metrics.show_map(generation.served, rejected=rejected is not None)
+
+    succession = Succession(first, serving, make=workshop.make, announce=announce, report=log.event)
+    reloader = Reloader(
+        settings.tiers_file, checked, served, store=settings.store, server=succession, clock=clock, report=log.event
+    )
+    if place is not None:
+        succession.note(place.rejected)
+    draining = asyncio.Event()
+    status = Status(
+        succession=succession, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
+        log=log, draining=draining, shared=shared,
+    )  # fmt: skip
+    desk = Desk(
+        authenticate=succession.authenticate,
+        names=succession.names,
+        readiness=status.readiness,
+        metrics=status.scrape,
+        balances=status.balances,
+        records=status.recent,
+        reload=place.reload if place is not None else partial(reloader.reload, "api"),
+        admin_digest=admin,
+    )
+    return Parts(
+        gateway=Gateway(serving=serving, desk=desk, version=release), serving=serving, succession=succession,
+        reloader=reloader if place is None else None, settler=settler, records=records, ledger=ledger,
+        drain=draining.set, share=status.share,
+    )  # fmt: skip
+
+
+def _observer(metrics: Metrics, log: Log, records: RecordStore, clock: Clock) -> Observer:
+    return Observer(
+        hooks=[
+            lambda record, _: metrics.observe(record),
+            log.request,
+            lambda _, encoded: records.add_encoded(encoded),
+        ],
+        clock=clock,
+    )
+
+
+def _request_ids() -> Iterator[str]:
+    """Ids that no other process and no earlier start of this one gives out."""
+    prefix = secrets.token_hex(6)
+    return (f"req_{prefix}{number:08x}" for number in itertools.count())

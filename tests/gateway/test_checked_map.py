@@ -1,0 +1,86 @@
+"""A tier map with its secrets, or all that is wrong with it."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from gateway.checked_map import CheckedMap, MapRejected, check, read_and_check, text_hash
+from tests.tiers.samples import WHOLE, changed
+from tiers.tiermap import SecretReference
+
+TEXT = WHOLE.replace("file:/run/secrets/openai", "env:OPENAI_KEY").encode()
+SECRETS = {"ROUTING_KEY": "sk-routing", "OPENAI_KEY": "sk-openai", "TIERGATE_DEMO_KEY": "sk-demo"}
+
+
+@pytest.fixture(autouse=True)
+def secrets_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_a_map_that_can_be_served_has_its_secrets_and_its_hash(tmp_path: Path) -> None:
+    """The hash is of the file's bytes, so that ``sha256sum`` begins with it. No secret shows."""
+    file = tmp_path / "tiers.yaml"
+    file.write_bytes(TEXT)
+    checked = read_and_check(file)
+    assert list(checked.tier_map.tiers) == ["routing", "reasoning", "external"]
+    assert checked.known == {SecretReference("env", name): value for name, value in SECRETS.items()}
+    assert hashlib.sha256(file.read_bytes()).hexdigest().startswith(checked.hash)
+    assert len(checked.hash) == 12
+    assert not any(secret in repr(checked) for secret in SECRETS.values())
+
+
+def rejected(text: bytes) -> MapRejected:
+    """What is said against it."""
+    with pytest.raises(MapRejected) as caught:
+        check(text, file="tiers.yaml")
+    return caught.value
+
+
+def test_every_problem_is_told_as_the_check_tells_it() -> None:
+    """With file, line and field."""
+    error = rejected(changed("slots: 24", "slotz: 24").encode())
+    assert error.hash == text_hash(changed("slots: 24", "slotz: 24").encode())
+    assert len(error.problems) == 2
+    assert all(problem.startswith("tiers.yaml:") for problem in error.problems)
+    assert "slotz" in str(error)
+
+
+def test_secrets_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As at the start."""
+    monkeypatch.delenv("ROUTING_KEY")
+    monkeypatch.delenv("OPENAI_KEY")
+    [problem] = rejected(TEXT).problems
+    assert "env:ROUTING_KEY" in problem
+    assert "env:OPENAI_KEY" in problem
+    assert "sk-demo" not in problem
+
+
+@pytest.mark.parametrize("text", [b"", b"\x00", b"\xff\xfe\x00", b"[" * 5000, b"a: &a [*a]", b"1"], ids=repr)
+def test_whatever_is_in_the_file_is_a_problem_and_no_fault(text: bytes) -> None:
+    """A gateway that serves goes on."""
+    assert rejected(text).problems
+
+
+def test_what_the_reader_cannot_bear_is_a_problem_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is told by its kind."""
+
+    def fail(text: bytes, *, file: str) -> None:
+        raise RecursionError(text, file)
+
+    monkeypatch.setattr("gateway.checked_map.load", fail)
+    assert "RecursionError" in rejected(b"x").problems[0]
+
+
+def test_a_file_that_is_not_there_has_no_hash(tmp_path: Path) -> None:
+    """Its name is told."""
+    with pytest.raises(MapRejected, match=r"nowhere\.yaml: cannot be read: No such file") as caught:
+        read_and_check(tmp_path / "nowhere.yaml")
+    assert caught.value.hash == ""
+
+
+def test_one_that_was_checked_already_only_needs_its_secrets() -> None:
+    """The gateway's start has read it."""
+    first = check(TEXT, file="tiers.yaml")
+    assert CheckedMap.of(first.tier_map, TEXT) == first

@@ -41,7 +41,7 @@ def tier(url: str, model: str, **more: object) -> dict[str, Any]:
         "output": TIER_OUTPUT,
         "slots": 16,
         "queue": {"length": 100, "wait": "10s"},
-        "timeouts": {"connect": "2s", "first_byte": "10s", "idle": "5s", "total": "30s"},
+        "timeouts": {"connect": "2s", "headers": "10s", "idle": "5s", "total": "30s"},
         **more,
     }
 

@@ -72,6 +72,17 @@ class GatewayProcess:
         """Base URL for OpenAI clients, ending in ``/v1``."""
         return f"http://127.0.0.1:{self.port}/v1"
 
+    def rewrite(self, text: str) -> None:
+        """Replace the tier map's file, as a careful editor does."""
+        passing = self._map_path.with_suffix(".new")
+        passing.write_text(text)
+        passing.replace(self._map_path)
+
+    def events(self, name: str) -> list[dict[str, Any]]:
+        """The log's events of that name."""
+        lines = self.log_path.read_bytes().splitlines()
+        return [event for event in map(json.loads, lines) if event["event"] == name]
+
     @property
     def pid(self) -> int:
         """The gateway's process id."""

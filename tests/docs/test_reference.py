@@ -208,9 +208,15 @@ def test_the_api_page_lists_every_metered_operation_and_no_other() -> None:
 def test_the_api_page_lists_every_route_and_no_other() -> None:
     nothing = cast("Any", None)
     desk = Desk(
-        authenticate=nothing, route=nothing, readiness=nothing, metrics=nothing, balances=nothing, records=nothing
+        authenticate=nothing,
+        names=nothing,
+        readiness=nothing,
+        metrics=nothing,
+        balances=nothing,
+        records=nothing,
+        reload=nothing,
     )
-    application = Gateway(pipeline=nothing, desk=desk, version="0")
+    application = Gateway(serving=nothing, desk=desk, version="0")
     served = {
         f"{method} {route.path.replace(':path', '')}"
         for route in cast("list[Any]", application.routes)

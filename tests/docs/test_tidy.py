@@ -24,6 +24,7 @@ TESTED_ELSEWHERE = {
     "gateway/upstream/response.py": "what a pool hands out: test_pool.py and test_connection.py beside it",
     "gateway/upstream/transport.py": "values and protocols without behaviour",
     "gateway/record.py": "a value without behaviour",
+    "gateway/served.py": "values without behaviour",
     "gateway/wire/shapes.py": "values without behaviour",
     "tiers/holds.py": "values without behaviour",
     "gateway/budget/valkey.py": "needs a store: tests/contract and tests/integration/test_valkey_ledger.py",

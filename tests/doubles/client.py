@@ -89,6 +89,6 @@ class FakeClient:
     @property
     def error(self) -> dict[str, Any]:
         """The error that the body is, or that the stream ended with."""
-        text = self.body.rstrip().rpartition(b"\n\ndata: ")[2].removeprefix(b"data: ")
+        text = self.body.rstrip().rpartition(b"\ndata: ")[2].removeprefix(b"data: ")
         found: dict[str, Any] = json.loads(text)["error"]
         return found

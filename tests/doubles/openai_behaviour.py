@@ -35,6 +35,8 @@ class Behaviour:
     """Wait before the head of the answer."""
     pace_seconds: float = 0.0
     """Wait before each token."""
+    first_token_seconds: float = 0.0
+    """Wait before the first token of a stream, its head and the role already sent."""
     write_bytes: int | None = None
     """Write the body in pieces of so many bytes, across events and UTF-8 characters alike."""
 
@@ -46,12 +48,18 @@ class Behaviour:
     """Say nothing more after N tokens, and keep the connection open."""
     cut_after: int | None = None
     """Close the connection (FIN) after N tokens, the body unfinished."""
+    end_after: int | None = None
+    """End a stream after N tokens as HTTP wants it, as if that were all."""
     reset_after: int | None = None
     """Reset the connection (RST) after N tokens."""
     garble_at: int | None = None
     """In place of token N (from 0), send an event that is not JSON; a plain answer ends in its middle."""
     done: bool = True
     """Whether a stream ends with ``data: [DONE]`` (or, in other dialects, with its closing event)."""
+    close_delimited: bool = False
+    """A plain answer states no length: the connection's end is its end."""
+    refuses_prefill: bool = False
+    """Answer 400 to a request whose last message is the assistant's, as servers do that cannot continue one."""
 
     status: int = 200
     """Another status is answered with an error in vLLM's form."""
@@ -70,6 +78,54 @@ ERROR_IN_200 = Behaviour(
 
 HTML_IN_200 = Behaviour(body=b"<html><body>Please sign in</body></html>", content_type="text/html")
 """What a captive proxy or a load balancer's page looks like."""
+
+
+CONTEXT_TOO_LONG = {
+    "vllm": Behaviour(
+        status=400,
+        body=json.dumps(
+            {
+                "error": {
+                    "message": "This model's maximum context length is 8192 tokens. However, your request has 9000"
+                    " input tokens. Please reduce the length of the input messages.",
+                    "type": "BadRequestError",
+                    "param": None,
+                    "code": 400,
+                }
+            }
+        ).encode(),
+    ),
+    "openai": Behaviour(
+        status=400,
+        body=json.dumps(
+            {
+                "error": {
+                    "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in"
+                    " 9000 tokens. Please reduce the length of the messages.",
+                    "type": "invalid_request_error",
+                    "param": "messages",
+                    "code": "context_length_exceeded",
+                }
+            }
+        ).encode(),
+    ),
+}
+"""A prompt that is too long for the model, in vLLM's words and in OpenAI's."""
+
+CONTENT_FILTER = Behaviour(
+    status=400,
+    body=json.dumps(
+        {
+            "error": {
+                "message": "The response was filtered due to the prompt triggering content management policy.",
+                "type": "invalid_request_error",
+                "param": "prompt",
+                "code": "content_filter",
+            }
+        }
+    ).encode(),
+)
+"""A prompt that the endpoint's operator does not want answered."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -30,7 +30,11 @@ class Reply:
 
 
 def reply_to(request: Mapping[str, Any], behaviour: Behaviour) -> Reply:
-    """What is said to a request of any dialect (chat, completions, responses, messages)."""
+    """What is said to a request of any dialect (chat, completions, responses, messages).
+
+    To ``continue_final_message`` only what its last message lacks is said: as much as a healthy answer has beyond it.
+    """
+    asked, (request, begun) = request, _unfinished(request)
     tool = _tool(request)
     if tool is not None:
         pieces = _json_pieces(instance(tool["parameters"], tool["parameters"]))
@@ -42,6 +46,7 @@ def reply_to(request: Mapping[str, Any], behaviour: Behaviour) -> Reply:
     if behaviour.tokens is not None:
         source = itertools.cycle(pieces or ("word ",))
         pieces = tuple(itertools.islice(source, behaviour.tokens))
+    pieces = _after(begun, pieces)
     finish = "stop" if tool is None else "tool_calls"
     limit = _limit(request)
     if limit is not None and len(pieces) >= limit:
@@ -49,9 +54,28 @@ def reply_to(request: Mapping[str, Any], behaviour: Behaviour) -> Reply:
     return Reply(
         pieces=pieces,
         finish_reason=finish,
-        prompt_tokens=prompt_tokens(request) if behaviour.prompt_tokens is None else behaviour.prompt_tokens,
+        prompt_tokens=prompt_tokens(asked) if behaviour.prompt_tokens is None else behaviour.prompt_tokens,
         tool=None if tool is None else str(tool["name"]),
     )
+
+
+def _unfinished(request: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The request without the assistant message that it wants continued, and that message's text."""
+    messages = request.get("messages")
+    if not request.get("continue_final_message") or not messages or messages[-1].get("role") != "assistant":
+        return request, ""
+    return {**request, "messages": messages[:-1]}, str(messages[-1].get("content") or "")
+
+
+def _after(begun: str, pieces: tuple[str, ...]) -> tuple[str, ...]:
+    """The pieces that come after the text so far; a piece that it ends within is said from there."""
+    rest: list[str] = []
+    left = len(begun)
+    for piece in pieces:
+        if left < len(piece):
+            rest.append(piece[left:])
+        left = max(0, left - len(piece))
+    return tuple(rest)
 
 
 def prompt_tokens(request: Mapping[str, Any]) -> int:

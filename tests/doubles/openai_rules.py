@@ -45,7 +45,7 @@ def decide(
         return 404, {"detail": "Not Found"}
     if request.method != "POST":
         return 405, {"detail": "Method Not Allowed"}
-    refusal = _refusal(request, models)
+    refusal = _refusal(request, models) or _prefill_refusal(request.json(), behaviour)
     return (200, _work(request, behaviour)) if refusal is None else refusal
 
 
@@ -78,6 +78,18 @@ def _refusal(request: Received, models: Collection[str]) -> tuple[int, dict[str,
         return 400, error_body(400, "Stream options can only be defined when `stream=True`.")
     if body.get("model") not in models:
         return 404, error_body(404, f"The model `{body.get('model')}` does not exist.", param="model")
+    return None
+
+
+def _prefill_refusal(body: Mapping[str, Any], behaviour: Behaviour) -> tuple[int, dict[str, Any]] | None:
+    """What is said to an unfinished assistant message that is not to be continued, or not so, or ``None``."""
+    # vLLM's default for add_generation_prompt is true.
+    if body.get("continue_final_message") and body.get("add_generation_prompt", True):
+        both = "Cannot set both `continue_final_message` and `add_generation_prompt` to True."
+        return 400, error_body(400, both)
+    messages = body.get("messages") or [{}]
+    if behaviour.refuses_prefill and isinstance(messages[-1], Mapping) and messages[-1].get("role") == "assistant":
+        return 400, error_body(400, "This model does not support assistant message prefill.")
     return None
 
 

@@ -4,8 +4,9 @@ In a test's own loop: ``async with OpenAIUpstream() as upstream``. Beside synchr
 OpenAIUpstream().in_thread() as upstream``. As a process: ``python -m
 tests.doubles.openai_upstream --port N``.
 
-How a request is answered: by the JSON object in its ``behaviour`` field (fields as in ``Behaviour``), else by
-the next of ``script``, else by ``default``. Only POSTs to generating routes consume the script.
+How a request is answered: as ``down`` says where it is set, else by the JSON object in its ``behaviour`` field
+(fields as in ``Behaviour``), else by the next of ``script``, else by ``default``. Only POSTs to generating routes
+consume the script.
 """
 
 import argparse
@@ -26,7 +27,11 @@ from tests.doubles.openai_rules import GENERATING, decide, error_body
 
 
 class OpenAIUpstream:
-    """The server. ``requests`` holds every request it received, in order; GETs too."""
+    """The server. ``requests`` holds every request it received, in order; GETs too.
+
+    ``beside`` is a server whose script this one shares: what is scripted next happens to whichever of them is asked
+    next. ``down`` is how everything is answered during an outage, GETs and unknown paths included.
+    """
 
     def __init__(
         self,
@@ -35,12 +40,14 @@ class OpenAIUpstream:
         api_key: str | None = None,
         port: int = 0,
         default: Behaviour | None = None,
+        beside: "OpenAIUpstream | None" = None,
     ) -> None:
         self.models = tuple(models)
         self.api_key = api_key
         self.default = self._first_default = default or Behaviour()
         self.requests: list[Received] = []
-        self._script: deque[Behaviour] = deque()
+        self.down: Behaviour | None = None
+        self._script: deque[Behaviour] = deque() if beside is None else beside._script
         self._port = port
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -62,7 +69,7 @@ class OpenAIUpstream:
 
     def forget(self) -> None:
         """Start afresh: no recorded requests, no script, the default as it was at first."""
-        self.default = self._first_default
+        self.default, self.down = self._first_default, None
         self.requests.clear()
         self._script.clear()
 
@@ -98,8 +105,10 @@ class OpenAIUpstream:
         thread.start()
         try:
             asyncio.run_coroutine_threadsafe(self.__aenter__(), loop).result(10)
-            yield self
-            asyncio.run_coroutine_threadsafe(self.__aexit__(), loop).result(10)
+            try:
+                yield self
+            finally:
+                asyncio.run_coroutine_threadsafe(self.__aexit__(), loop).result(10)
         finally:
             loop.call_soon_threadsafe(loop.stop)
             thread.join(10)
@@ -141,6 +150,8 @@ class OpenAIUpstream:
                 self._changed.notify_all()
 
     def _behaviour(self, request: Received) -> Behaviour:
+        if self.down is not None:
+            return self.down
         if request.method != "POST" or request.path not in GENERATING:
             return Behaviour()
         with contextlib.suppress(ValueError, AttributeError):
@@ -181,14 +192,15 @@ class _Answering:
 
     async def _plain(self, status: int, body: bytes, behaviour: Behaviour) -> bool:
         """A whole answer with its length; faults strike after half of the body."""
-        head = [f"content-type: {behaviour.content_type}", f"content-length: {len(body)}"]
+        length = "connection: close" if behaviour.close_delimited else f"content-length: {len(body)}"
+        head = [f"content-type: {behaviour.content_type}", length]
         if behaviour.garble_at is not None:
             body = body[: len(body) // 2].ljust(len(body))
         await self._head(status, head, behaviour)
         faults = (behaviour.stall_after, behaviour.cut_after, behaviour.reset_after)
         if all(fault is None for fault in faults):
             await self._write(body, behaviour)
-            return True
+            return not behaviour.close_delimited
         await self._write(body[: len(body) // 2], behaviour)
         await self._strike(behaviour, tokens=max(fault for fault in faults if fault is not None))
         return False
@@ -201,6 +213,10 @@ class _Answering:
         for event in events:
             if event.tokens and await self._strike(behaviour, tokens=self._request.tokens_sent):
                 return False
+            if event.tokens and behaviour.end_after == self._request.tokens_sent:
+                break
+            if event.tokens and not self._request.tokens_sent and behaviour.first_token_seconds:
+                await self._connection.pause(behaviour.first_token_seconds)
             if event.tokens and behaviour.pace_seconds:
                 await self._connection.pause(behaviour.pace_seconds)
             if event.tokens and behaviour.garble_at == self._request.tokens_sent:

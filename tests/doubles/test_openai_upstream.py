@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.doubles.openai_behaviour import ERROR_IN_200, HTML_IN_200, Behaviour
+from tests.doubles.openai_behaviour import CONTENT_FILTER, CONTEXT_TOO_LONG, ERROR_IN_200, HTML_IN_200, Behaviour
 from tests.doubles.openai_upstream import OpenAIUpstream
 
 MODEL = "double-8b"
@@ -185,6 +185,79 @@ async def test_bodies_that_are_no_answer_can_be_scripted(client: AsyncOpenAI, up
     assert huge.model_extra is not None
     assert huge.model_extra["x_new"] == 1
     assert len(huge.model_extra["padding"]) == 100_000
+
+
+UNFINISHED: Any = [*HELLO, {"role": "assistant", "content": "one two th"}]
+CONTINUE: Any = {"continue_final_message": True, "add_generation_prompt": False}
+
+
+async def test_an_unfinished_message_is_continued_from_where_it_stops(
+    client: AsyncOpenAI, upstream: OpenAIUpstream
+) -> None:
+    upstream.script(Behaviour(text="one two three four"))
+    answer = await client.chat.completions.create(model=MODEL, messages=UNFINISHED, extra_body=CONTINUE)
+    assert answer.choices[0].message.content == "ree four"
+    assert answer.usage is not None
+    assert answer.usage.completion_tokens == 2
+
+
+async def test_what_cannot_be_continued_is_refused(client: AsyncOpenAI, upstream: OpenAIUpstream) -> None:
+    upstream.default = Behaviour(refuses_prefill=True)
+    with pytest.raises(openai.BadRequestError, match="prefill"):
+        await client.chat.completions.create(model=MODEL, messages=UNFINISHED, extra_body=CONTINUE)
+    with pytest.raises(openai.BadRequestError, match="add_generation_prompt"):
+        await client.chat.completions.create(
+            model=MODEL, messages=UNFINISHED, extra_body={"continue_final_message": True}
+        )
+    assert (await client.chat.completions.create(model=MODEL, messages=HELLO)).choices
+
+
+async def test_refusals_have_the_words_of_their_servers(client: AsyncOpenAI, upstream: OpenAIUpstream) -> None:
+    upstream.script(CONTEXT_TOO_LONG["vllm"], CONTEXT_TOO_LONG["openai"], CONTENT_FILTER)
+    codes = []
+    for _ in range(3):
+        with pytest.raises(openai.BadRequestError) as caught:
+            await client.chat.completions.create(model=MODEL, messages=HELLO)
+        codes.append(caught.value.code)
+    assert codes == ["400", "context_length_exceeded", "content_filter"]
+
+
+async def test_during_an_outage_nothing_is_answered_otherwise(client: AsyncOpenAI, upstream: OpenAIUpstream) -> None:
+    upstream.down = Behaviour(status=503)
+    with pytest.raises(openai.InternalServerError):
+        await client.models.list()
+    with pytest.raises(openai.InternalServerError):
+        await client.chat.completions.create(model=MODEL, messages=HELLO, extra_body={"behaviour": {}})
+    upstream.down = None
+    assert [model.id async for model in client.models.list()] == [MODEL]
+
+
+async def test_servers_can_share_a_script(client: AsyncOpenAI, upstream: OpenAIUpstream) -> None:
+    async with OpenAIUpstream(beside=upstream) as other:
+        upstream.script(Behaviour(text="first"), Behaviour(text="second"))
+        said = [
+            (await asked.chat.completions.create(model=MODEL, messages=HELLO)).choices[0].message.content
+            for asked in (client.with_options(base_url=other.url), client)
+        ]
+    assert said == ["first", "second"]
+
+
+async def test_an_answer_without_a_length_ends_with_its_connection(
+    client: AsyncOpenAI, upstream: OpenAIUpstream
+) -> None:
+    upstream.script(Behaviour(close_delimited=True))
+    raw = await client.chat.completions.with_raw_response.create(model=MODEL, messages=HELLO)
+    assert raw.headers.get("content-length") is None
+    assert raw.parse().choices[0].message.content
+
+
+async def test_the_first_token_can_be_late_while_the_stream_has_begun(
+    client: AsyncOpenAI, upstream: OpenAIUpstream
+) -> None:
+    upstream.script(Behaviour(first_token_seconds=0.2))
+    stream = await client.chat.completions.create(model=MODEL, messages=HELLO, stream=True)
+    times = [asyncio.get_running_loop().time() async for _ in stream]
+    assert times[1] - times[0] > 0.15
 
 
 def test_the_clients_leaving_is_seen_with_its_time_and_what_was_sent() -> None:

@@ -53,6 +53,7 @@ class FakeResponse:
         self.headers: Headers = headers
         self.closings = 0
         self.ended = False
+        self.hurried: float | None = None
         self._steps = list(steps)
         self._closing = closing
 
@@ -87,6 +88,10 @@ class FakeResponse:
             if len(body) > limit:
                 raise UpstreamFailed("too long")
         return body
+
+    def hurry(self, seconds: float) -> None:
+        """Remember it."""
+        self.hurried = seconds
 
     async def aclose(self) -> None:
         """Count it."""

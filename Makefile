@@ -9,9 +9,15 @@ PYTHON ?= python3
 MAIN := .venv
 FLOWS := .venv-orchestrator
 COMPILED := .venv-compiled
+FUZZ := .venv-fuzz
 # Whose gateway `make run` starts; GATEWAY=.venv for the interpreted one.
 GATEWAY ?= $(COMPILED)
 PIP := $(PYTHON) -m pip --disable-pip-version-check
+
+define NEWLINE
+
+
+endef
 
 NEWS := sed -u '/^Requirement already satisfied/d'
 
@@ -20,9 +26,9 @@ FLOW_SOURCES := orchestrator tests/orchestrator tests/acceptance/crewai
 # What needs CrewAI is checked and tested in its own environment.
 FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 # What runs a second time, against the compiled modules.
-COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance
+COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance tests/fuzz
 
-.PHONY: help setup compiled run test test-compiled guard check wheel lock clean
+.PHONY: help setup compiled run test test-compiled guard fuzz check wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -53,6 +59,11 @@ test-compiled: setup compiled ## Only the latter
 guard: setup compiled ## Count the instructions of a request (needs valgrind; ARGS=--renew: set the bounds anew)
 	$(MAIN)/bin/python -m tests.guard --python $(COMPILED)/bin/python $(ARGS)
 
+fuzz: $(FUZZ)/.ready ## Let a fuzzer loose on what reads foreign bytes (Python 3.11; SECONDS=60 for each, TARGETS=…)
+	$(foreach target,$(TARGETS),$(FUZZ)/bin/python -m tests.fuzz $(target) --seconds $(SECONDS) --found dist/fuzz$(NEWLINE))
+SECONDS ?= 60
+TARGETS ?= $(notdir $(wildcard tests/fuzz/corpus/*))
+
 check: setup wheel ## Check style, types, layers, and that the wheel works by itself
 	$(MAIN)/bin/ruff format --check .
 	$(MAIN)/bin/ruff check .
@@ -82,10 +93,11 @@ lock: ## Renew the lock files (needs uv on the path)
 	uv pip compile $(LOCK) --extra orchestrator -o locks/orchestrator.txt
 	uv pip compile $(LOCK) --extra orchestrator --group check -c locks/orchestrator.txt -o locks/orchestrator-development.txt
 	uv pip compile $(LOCK:pyproject.toml=) --no-deps locks/engines.in -o locks/engines.txt
+	uv pip compile $(LOCK:pyproject.toml=) --group fuzz -o locks/fuzz.txt
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 clean: ## Remove the environments and everything that was made
-	rm -rf $(MAIN) $(FLOWS) $(COMPILED) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(MAIN) $(FLOWS) $(COMPILED) $(FUZZ) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -112,6 +124,16 @@ $(COMPILED)/.ready: $(MAIN)/.ready dist/compiled/.built
 	  > "$$($(COMPILED)/bin/python -c '$(PURELIB); print(path)')/neighbours.pth"
 	@touch $@
 PURELIB := import sysconfig; path = sysconfig.get_path("purelib")
+
+# The fuzzer alone is installed here: all else is what $(MAIN) has, interpreted, and this folder.
+$(FUZZ)/.ready: $(MAIN)/.ready locks/fuzz.txt
+	@$(MAIN)/bin/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' \
+	  || { echo "The fuzzer needs Python 3.11: call make with PYTHON=/path/to/python3.11"; exit 1; }
+	$(MAIN)/bin/python -m venv --without-pip --clear $(FUZZ)
+	$(PIP) --python $(FUZZ)/bin/python install --require-hashes -r locks/fuzz.txt | $(NEWS)
+	@$(MAIN)/bin/python -c '$(PURELIB); print(path); print("$(CURDIR)")' \
+	  > "$$($(FUZZ)/bin/python -c '$(PURELIB); print(path)')/neighbours.pth"
+	@touch $@
 
 dist/compiled/.built: $(MAIN)/.ready hatch_build.py $(shell find gateway tiers deploy orchestrator -type f -not -name '*.pyc')
 	@echo "==> Compiling the gateway's hot path (one to two minutes)"

@@ -5,7 +5,7 @@ try the next candidate. For a stream that includes its first event: an endpoint 
 """
 
 import asyncio
-from collections.abc import Container, Sequence
+from collections.abc import Awaitable, Container, Sequence
 
 import msgspec
 
@@ -67,9 +67,9 @@ class Forwarder:
         attempt.endpoint = station.endpoint
         return Flight(station=station, clock=self._clock, started=station.meter.start(self._clock.monotonic()))
 
-    async def __call__(
+    def __call__(
         self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, head: RequestHead
-    ) -> BegunAnswer:
+    ) -> Awaitable[BegunAnswer]:
         """Send ``call`` and wait for the beginning of a good answer. The caller closes ``flight`` on every way out.
 
         A stream begins with its first event; where its endpoint has a limit for the first token, with that token.
@@ -80,12 +80,14 @@ class Forwarder:
             UpstreamUnreachable: Nothing was sent.
             UpstreamFailed: No usable answer; see its subclasses.
         """
+        begun = self._begun(exchange, attempt, flight, call, head)
         limit = flight.station.endpoint.timeouts.first_token
-        if limit is None or not call.stream:
-            return await self._begun(exchange, attempt, flight, call, head)
+        return begun if limit is None or not call.stream else self._within(limit, attempt, begun)
+
+    async def _within(self, limit: float, attempt: Attempt, begun: Awaitable[BegunAnswer]) -> BegunAnswer:
         try:
             async with asyncio.timeout(limit):
-                return await self._begun(exchange, attempt, flight, call, head)
+                return await begun
         except TimeoutError as error:
             raise UpstreamTimeout(
                 f"The endpoint {attempt.endpoint_name} sent no token within {limit:g} s (timeout first_token)."

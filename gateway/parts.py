@@ -1,10 +1,9 @@
 """The parts of one gateway process, made and wired: the steps into the pipeline, the pipeline into the application."""
 
 import asyncio
-import itertools
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from gateway.generation import Generation, Workshop
 from gateway.observe import Observer
 from gateway.relay import Relay
 from gateway.reload import Reloader
+from gateway.request_ids import RequestIds
 from gateway.served import Outcome, Rejection, ServedMap
 from gateway.serving import Serving
 from gateway.settings import Settings
@@ -98,7 +98,7 @@ def compose(
     observe = _observer(metrics, log, records, clock)
     workshop = Workshop(
         ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
-        request_ids=_request_ids().__next__, body_bytes_max=settings.body_bytes_max, ways=ways,
+        request_ids=RequestIds(secrets.token_hex(6)), body_bytes_max=settings.body_bytes_max, ways=ways,
     )  # fmt: skip
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
     first = workshop.make(checked, served)
@@ -145,9 +145,3 @@ def _observer(metrics: Metrics, log: Log, records: RecordStore, clock: Clock) ->
         ],
         clock=clock,
     )
-
-
-def _request_ids() -> Iterator[str]:
-    """Ids that no other process and no earlier start of this one gives out."""
-    prefix = secrets.token_hex(6)
-    return (f"req_{prefix}{number:08x}" for number in itertools.count())

@@ -198,11 +198,19 @@ class Pipeline:
         except BaseException as error:  # noqa: BLE001 - raised below, once the attempt is settled
             attempt.error = error.code if isinstance(error, GatewayError) else ""
             fault = error
+        # No ``finally`` waits for these: compiled, a coroutine may not wait while it handles an exception.
+        gpu_seconds = 0.0
         if flight is not None:
-            fault = await _after(fault, flight.land())
+            try:
+                await flight.land()
+            except BaseException as error:  # noqa: BLE001 - raised below
+                fault = error
+            gpu_seconds = flight.gpu_seconds
             self._report(exchange, attempt, station, fault)
-        gpu_seconds = flight.gpu_seconds if flight is not None else 0.0
-        fault = await _after(fault, self._settle(exchange, attempt, claim, gpu_seconds))
+        try:
+            await self._settle(exchange, attempt, claim, gpu_seconds)
+        except BaseException as error:  # noqa: BLE001 - raised below
+            fault = error
         self._admit.freed(attempt.tier)
         try:
             if fault is not None or ending is None:
@@ -232,18 +240,6 @@ class Pipeline:
             received_unix=self._clock.unix(),
             operation=head.operation,
         )
-
-
-async def _after(fault: BaseException | None, step: Awaitable[None]) -> BaseException | None:
-    """What there is to raise after ``step``, which is taken in any case: its own error, or the ``fault`` before it.
-
-    No ``finally`` waits for it: compiled, a coroutine may not wait while it handles an exception (decision 0015).
-    """
-    try:
-        await step
-    except BaseException as error:  # noqa: BLE001 - the caller raises it
-        return error
-    return fault
 
 
 def _too_late(tier: Tier) -> UpstreamTimeout:

@@ -72,9 +72,12 @@ def read_call(body: bytes, operation: Operation) -> Call:
     """Peek into ``body``.
 
     Raises:
-        InvalidRequest: It is not a JSON object, lacks ``model``, or a field that the gateway reads has a wrong type.
+        InvalidRequest: It is not a JSON object in UTF-8, lacks ``model``, or a field that the gateway reads has a wrong
+            type.
     """
     try:
+        if not body.isascii():
+            body.decode()  # what is not read must be text all the same
         peek, all_text = _peeked(body)
         raw_options = bytes(peek.stream_options) if peek.stream_options is not ABSENT else b""
         options = _stream_options(raw_options) if raw_options not in _NOTHING else None

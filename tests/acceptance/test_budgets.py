@@ -35,7 +35,9 @@ def gateway(
     tmp_path_factory: pytest.TempPathFactory, gateway_python: str, upstream: OpenAIUpstream
 ) -> Iterator[GatewayProcess]:
     """The prompt is free and an answer's token costs a tenth of a cent, so a worst case is the real cost."""
-    tiers = {"routing": tier(upstream.url, ROUTING_MODEL, slots=64, price={"input": 0, "output": 1000})}
+    # One try each, and no breaker in their way: what is tested here is what each try costs.
+    tries = {"retry": {"attempts": 1}, "breaker": {"failures": 100}}
+    tiers = {"routing": tier(upstream.url, ROUTING_MODEL, slots=64, price={"input": 0, "output": 1000}, **tries)}
     budgets = [
         {"name": "requests", "owner": {"agent": "requests-*"}, "limit": "5 requests", "window": "30d"},
         {"name": "money", "owner": {"agent": "money-*"}, "limit": "0.05 USD", "window": "30d"},

@@ -27,10 +27,7 @@ def spliced_body(data: bytes) -> None:
     except InvalidRequest:
         return
     bound = BOUND if kind & 128 and call.max_output is None else None
-    try:
-        before = members(body)
-    except UnicodeDecodeError:  # in what the gateway does not read; the endpoint refuses it
-        return
+    before = members(body)
     names = [name for name, _ in before]
     try:
         after = members(upstream_body(call, operation, MODEL, answer_bound=bound))

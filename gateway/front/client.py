@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Final, Protocol
 
 from gateway.downstream import Presence, body_too_large, client_left
 from gateway.errors import ClientDisconnected, GatewayError
+from gateway.front.answer_head import AnswerHeads
 from gateway.wire.headers import Header
-
-_STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
-
 
 _CHUNK_SIZES_KEPT: Final = 4096
 _CHUNK_SIZES: Final = [b"%x\r\n" % size for size in range(_CHUNK_SIZES_KEPT)]
@@ -20,6 +17,7 @@ class Connection(Protocol):
     """The connection that a client is on.
 
     Attributes:
+        heads: Writes its answers' heads.
         loop: Its event loop.
         task: The one that serves its requests.
         transport: Where its bytes go.
@@ -27,6 +25,7 @@ class Connection(Protocol):
         write_paused: Whether the transport has asked to wait with more: the client reads too slowly.
     """
 
+    heads: AnswerHeads
     loop: asyncio.AbstractEventLoop
     task: asyncio.Task[None] | None
     transport: asyncio.Transport
@@ -116,14 +115,14 @@ class HotClient:
         if self._connection.write_paused:
             await self._read_on()
         if not self._left:
-            head = self._written(status, headers, b"content-length: %d" % len(body))
+            head = self._written(status, headers, b"content-length: %d\r\n" % len(body))
             self._connection.transport.write(head + body)
             self.complete = True
 
     async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
         """See ``Client.start_stream``. The head leaves with the first piece, in one write."""
         self.responded = self.streaming = True
-        self._head = self._written(status, headers, b"transfer-encoding: chunked")
+        self._head = self._written(status, headers, b"transfer-encoding: chunked\r\n")
 
     async def send_piece(self, piece: bytes) -> None:
         """See ``Client.send_piece``. An empty piece is nothing: as a chunk it would end the body."""
@@ -176,26 +175,19 @@ class HotClient:
             self._waiter = None
 
     def _written(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
-        """The answer's head as bytes; ``framing`` is the line that says where its body ends."""
-        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status]
-        says_connection = False
-        for sent in (headers, self.headers):
-            for header in sent:
-                says_connection = says_connection or header[0] == b"connection"
-                lines.append(b": ".join(header))
-        lines.append(framing)
+        """The answer's head as bytes; ``framing`` is the line that says where its body ends, with its line break."""
+        connection = self._connection
+        parts = [connection.heads.beginning(status, headers)]
+        says_connection = _speaks_of_connection(headers) or _speaks_of_connection(self.headers)
+        for name, value in self.headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts.append(framing)
         if says_connection:
-            self._connection.closing = True  # the only thing that is ever said of it
-        elif self._connection.closing:
-            lines.append(b"connection: close")
-        count = len(lines) + 1
-        lines.append(b"\r\n")
-        text = b"\r\n".join(lines)
-        if len(text.splitlines()) != count or text.find(b"\0") >= 0:
-            # A header that would be read as something else than it is. An endpoint sent it.
-            kept = [header for header in headers if not _breaks(header)]
-            return self._written(status, kept, framing)
-        return text
+            connection.closing = True  # the only thing that is ever said of it
+        elif connection.closing:
+            parts.append(b"connection: close\r\n")
+        parts.append(b"\r\n")
+        return b"".join(parts)
 
 
 def _chunk(piece: bytes) -> bytes:
@@ -204,5 +196,8 @@ def _chunk(piece: bytes) -> bytes:
     return b"".join((_CHUNK_SIZES[size] if size < _CHUNK_SIZES_KEPT else b"%x\r\n" % size, piece, b"\r\n"))
 
 
-def _breaks(header: Header) -> bool:
-    return any(mark in part for part in header for mark in (b"\r", b"\n", b"\0"))
+def _speaks_of_connection(headers: Sequence[Header]) -> bool:
+    for name, _ in headers:  # noqa: SIM110 - as a generator expression it costs several times as much
+        if name == b"connection":
+            return True
+    return False

@@ -16,6 +16,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from gateway.downstream import Client, body_too_slow
+from gateway.front.answer_head import AnswerHeads
 from gateway.front.client import HotClient
 from gateway.front.door import CONNECTIONS_MAX, LINGER_SECONDS, Door
 from gateway.front.guarded import AHEAD_BYTES_MAX, GuardedProtocol
@@ -45,7 +46,7 @@ class FrontProtocol(asyncio.Protocol):
     """Serves plain requests one after the other; the first that is not plain moves the connection to uvicorn's.
 
     Attributes:
-        closing, loop, task, transport, write_paused: See ``gateway.front.client.Connection``.
+        closing, heads, loop, task, transport, write_paused: See ``gateway.front.client.Connection``.
     """
 
     __slots__ = (
@@ -71,6 +72,7 @@ class FrontProtocol(asyncio.Protocol):
         "_timer_at",
         "_unsent",
         "closing",
+        "heads",
         "loop",
         "task",
         "transport",
@@ -101,6 +103,7 @@ class FrontProtocol(asyncio.Protocol):
         self._idle_seconds = float(config.timeout_keep_alive)
         self.loop = _loop if _loop is not None else asyncio.get_running_loop()
         self._heads = HeadReader()
+        self.heads = AnswerHeads()
         self._client: HotClient | None = None
         self._request: RequestHead | None = None
         self.task: asyncio.Task[None] | None = None

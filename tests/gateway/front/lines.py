@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.front.answer_head import AnswerHeads
 from tests.doubles.manual_loop import ManualLoop, ManualTimer, RecordingTransport
 
 
@@ -64,6 +65,7 @@ class FrontTransport(RecordingTransport):
 class FakeConnection:
     """Fulfils ``gateway.front.client.Connection``."""
 
+    heads: AnswerHeads = field(default_factory=AnswerHeads)
     loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.get_running_loop)
     task: asyncio.Task[None] | None = None
     transport: asyncio.Transport = field(default_factory=FrontTransport)

@@ -58,8 +58,8 @@ def numbers(values: Sequence[int]) -> bytes:
 
 
 def _number(value: int) -> bytes:
-    digits = str(value).encode()
-    return b"".join((_LENGTHS[len(digits)], digits, b"\r\n"))
+    digits = b"%d\r\n" % value
+    return _LENGTHS[len(digits) - 2] + digits
 
 
 def command(*parts: bytes | str | int) -> bytes:

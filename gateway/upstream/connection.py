@@ -7,6 +7,7 @@ import ssl
 from asyncio.trsock import TransportSocket
 from typing import Protocol, cast
 
+from gateway.upstream.familiar import FamiliarHead
 from gateway.upstream.response import Response
 
 BUFFERED_BYTES_MAX = 262_144
@@ -50,11 +51,13 @@ class Connection(asyncio.Protocol):
         "_transport",
         "_unsent",
         "_writing_paused",
+        "familiar",
     )
 
     def __init__(self, loop: asyncio.AbstractEventLoop, owner: Owner) -> None:
         self._loop = loop
         self._owner = owner
+        self.familiar = FamiliarHead()
         self._transport: asyncio.Transport | None = None
         self._response: Response | None = None
         self._unsent: memoryview | None = None

@@ -2,12 +2,15 @@
 
 import httptools
 
+from gateway.upstream.familiar import FamiliarHead
+
 HEAD_BYTES_MAX = 65_536
 """A head, with informational ones before it; also the framing between two pieces of a body; also trailers."""
 HEADERS_MAX = 256
 """Header lines of one head."""
 
 _STATUS_MIN, _STATUS_FINAL, _STATUS_MAX = 100, 200, 599
+_OK = 200
 _SWITCHING_PROTOCOLS = 101
 
 
@@ -16,7 +19,7 @@ class _StopParsingError(Exception):
 
 
 class Reception:
-    """One answer as far as it has come. Each has a parser of its own, so nothing survives into the next.
+    """One answer as far as it has come. Each has a parser of its own, so nothing of a body survives into the next.
 
     Informational answers (1xx) are skipped, trailers are dropped. The answer to ``HEAD`` ends with its head.
 
@@ -34,6 +37,8 @@ class Reception:
 
     __slots__ = (
         "_bodyless",
+        "_closed",
+        "_familiar",
         "_parser",
         "_pieces",
         "_since_body",
@@ -48,7 +53,8 @@ class Reception:
         "touched",
     )
 
-    def __init__(self, *, bodyless: bool) -> None:
+    def __init__(self, *, bodyless: bool, familiar: FamiliarHead | None = None) -> None:
+        """``familiar`` is of the connection: it spares the parser where an answer's head is the last one's again."""
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.head_done = self.complete = self.reusable = self.surplus = self.touched = False
@@ -57,15 +63,40 @@ class Reception:
         self._bodyless = bodyless
         self._pieces: list[bytes] = []
         self._since_body = 0
-        self._parser: httptools.HttpResponseParser | None = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
+        self._familiar = None if bodyless else familiar
+        self._closed = False
 
     def feed(self, data: bytes) -> None:
         """Take bytes that the endpoint sent. Any that come after its end are ``surplus``."""
+        if self._closed:
+            self.surplus = True
+        elif self.touched:
+            self._parse(data)
+        elif not self._recognised(data):
+            self.touched = True
+            self._parser = httptools.HttpResponseParser(self)
+            self._parse(data)
+            if self._familiar is not None and self.complete and self.reusable and not self.surplus:
+                self._familiar.learn(data, self.status, self.headers)
+
+    def _recognised(self, data: bytes) -> bool:
+        """Whether ``data`` is a whole answer behind a familiar head; then it is taken."""
+        whole = self._familiar.read(data) if self._familiar is not None else None
+        if whole is None:
+            return False
+        self.status = _OK
+        self.headers, body = whole
+        self.touched = self.head_done = self.complete = self.reusable = self._closed = True
+        if body:
+            self._pieces.append(body)
+            self.buffered = len(body)
+        return True
+
+    def _parse(self, data: bytes) -> None:
         parser = self._parser
         if parser is None:
-            self.surplus = True
             return
-        self.touched = True
         self._since_body += len(data)
         try:
             parser.feed_data(data)
@@ -105,6 +136,7 @@ class Reception:
     def close(self) -> None:
         """Let go of the parser, which holds on to this object. What was received stays."""
         self._parser = None
+        self._closed = True
 
     def on_message_begin(self) -> None:
         """Parser: the first byte of a head."""

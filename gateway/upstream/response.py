@@ -5,13 +5,20 @@ from collections.abc import Callable
 from typing import Protocol
 
 from gateway.errors import UpstreamFailed, UpstreamTimeout
+from gateway.upstream.familiar import FamiliarHead
 from gateway.upstream.reception import Reception
 from gateway.upstream.transport import Headers
 from tiers.tiermap import Timeouts
 
 
 class Line(Protocol):
-    """What a response asks of the connection that it arrives on."""
+    """What a response asks of the connection that it arrives on.
+
+    Attributes:
+        familiar: The head of its answers.
+    """
+
+    familiar: FamiliarHead
 
     def expect_by(self, when: float) -> None:
         """Call ``expire`` of the response if it still waits at ``when`` by the loop's clock."""
@@ -64,7 +71,7 @@ class Response:
         self._timeouts = timeouts
         self._idle = timeouts.idle
         self._waiter: asyncio.Future[None] | None = None
-        self.received = Reception(bodyless=bodyless)
+        self.received = Reception(bodyless=bodyless, familiar=line.familiar)
         self.status = 0
         self.headers: Headers = ()
         self.error: UpstreamFailed | None = None

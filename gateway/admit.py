@@ -95,7 +95,9 @@ class Admission:
 
     def freed(self, tier: Tier) -> None:
         """A slot of ``tier`` was given back: wake the first in its queue."""
-        self._queues[tier.name].freed.set()
+        freed = self._queues[tier.name].freed
+        if not freed.is_set():  # which it mostly is, where nobody waits; to set it costs more than to ask
+            freed.set()
 
     def queue_lengths(self) -> dict[str, int]:
         """How many requests wait for each tier in this process."""

@@ -1,4 +1,4 @@
-"""The beginning of an answer's head as bytes: all of it that answers on one connection mostly have in common."""
+"""The beginning of an answer's head as bytes: all of it that answers of one endpoint mostly have in common."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway.wire.headers import Header
 
-KEPT_MAX: Final = 8
-"""Beginnings that one connection keeps; there is one for each endpoint and outcome that its caller meets."""
+KEPT_MAX: Final = 1024
+"""Beginnings that are kept: one for each endpoint and outcome, unless endpoints send headers that all differ."""
 KEPT_BYTES_MAX: Final = 2048
 """Of one that is kept."""
 
@@ -15,7 +15,7 @@ _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}"
 
 
 class AnswerHeads:
-    """Writes the beginnings of one connection's answers; one that comes again is not put together anew."""
+    """Writes the beginnings of all connections' answers; one that comes again is not put together anew."""
 
     __slots__ = ("_kept",)
 

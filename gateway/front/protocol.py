@@ -38,7 +38,7 @@ def protocol_of(pipeline: Serving, *, connections_max: int = CONNECTIONS_MAX) ->
 
     ``connections_max`` is how many connections may be open at once; one more is answered with ``GatewayFull``.
     """
-    made = partial(FrontProtocol, pipeline, Door(connections_max))
+    made = partial(FrontProtocol, pipeline, Door(connections_max), AnswerHeads())
     return cast("type[asyncio.Protocol]", made)  # it is only ever called
 
 
@@ -85,13 +85,14 @@ class FrontProtocol(asyncio.Protocol):
         self,
         pipeline: Serving,
         door: Door,
+        heads: AnswerHeads,
         *,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """All but ``pipeline`` and ``door`` is what uvicorn gives each of its protocols.
+        """``pipeline``, ``door`` and ``heads`` are shared; the rest is what uvicorn gives each of its protocols.
 
         Its ``timeout_keep_alive`` bounds the time between two requests, and that before the first.
         """
@@ -103,7 +104,7 @@ class FrontProtocol(asyncio.Protocol):
         self._idle_seconds = float(config.timeout_keep_alive)
         self.loop = _loop if _loop is not None else asyncio.get_running_loop()
         self._heads = HeadReader()
-        self.heads = AnswerHeads()
+        self.heads = heads
         self._client: HotClient | None = None
         self._request: RequestHead | None = None
         self.task: asyncio.Task[None] | None = None

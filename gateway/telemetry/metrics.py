@@ -98,9 +98,9 @@ class Condition(Protocol):
         """From when on both are counted, in Unix seconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Series:
-    """What requests with the same labels are counted on, looked up once."""
+    """What requests with the same labels are counted on, looked up once; ``owed`` with the first charge."""
 
     requests: Count
     duration: Distribution
@@ -110,6 +110,7 @@ class _Series:
     output_tokens: Distribution
     first_token: Distribution
     per_token: Distribution
+    owed: "_Owed | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +133,6 @@ class Metrics:
         """``process``: the number of this process among those that are one gateway."""
         self._process = str(process)
         self._series: dict[tuple[str, ...], _Series] = {}
-        self._owed: dict[tuple[str, str], _Owed] = {}
         self.families: tuple[Family, ...] = (
             *self._build_standard(),
             *self._build_times(),
@@ -286,10 +286,8 @@ class Metrics:
         series = self._series.get(key) or self._series_for(key, record)
         series.requests.value += 1
         series.duration.observe(record.duration_seconds)
-        for charge in record.charges:
-            owed = self._owed.get((charge.tier, charge.endpoint)) or self._owed_to(charge, record)
-            owed.cost.value += charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR
-            owed.gpu.value += charge.gpu_seconds
+        if record.charges:
+            self._observe_charges(record, series)
         upstream = record.upstream_seconds
         if record.attempts == 0 or upstream is None:
             if record.error:
@@ -304,6 +302,16 @@ class Metrics:
             series.overhead.observe(overhead if overhead > 0 else 0.0)
         if record.outcome == "ok":
             self._observe_answer(record, series)
+
+    def _observe_charges(self, record: RequestRecord, series: _Series) -> None:
+        """Count what the request cost, by who is owed it: mostly its latest attempt's endpoint, which is at hand."""
+        for charge in record.charges:
+            if charge.tier != record.tier or charge.endpoint != record.endpoint:
+                owed = self._owed_to(charge, record)
+            else:
+                owed = series.owed = series.owed or self._owed_to(charge, record)
+            owed.cost.value += charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR
+            owed.gpu.value += charge.gpu_seconds
 
     def _observe_answer(self, record: RequestRecord, series: _Series) -> None:
         """Count what a good answer consists of."""
@@ -334,10 +342,7 @@ class Metrics:
 
     def _owed_to(self, charge: Charge, record: RequestRecord) -> _Owed:
         served_by, now = (charge.tier, charge.endpoint), _end(record)
-        owed = self._owed[served_by] = _Owed(
-            cost=self._cost.series(served_by, now), gpu=self._gpu.series((*served_by, "busy"), now)
-        )
-        return owed
+        return _Owed(cost=self._cost.series(served_by, now), gpu=self._gpu.series((*served_by, "busy"), now))
 
     def measure(
         self, *, queue_lengths: Mapping[str, int], unsettled: int, tasks: int, resident_bytes: int | None

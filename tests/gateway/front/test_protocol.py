@@ -11,6 +11,7 @@ from uvicorn.server import ServerState
 
 from gateway.downstream import Client
 from gateway.errors import ClientDisconnected, RequestTooSlow
+from gateway.front.answer_head import AnswerHeads
 from gateway.front.door import LINGER_SECONDS, Door
 from gateway.front.guarded import AHEAD_BYTES_MAX, GuardedProtocol
 from gateway.front.protocol import FrontProtocol
@@ -38,7 +39,13 @@ class Bench:
             Application(self.pipeline), log_config=None, timeout_keep_alive=IDLE_SECONDS, ws="none", lifespan="off"
         )
         self.connection = FrontProtocol(
-            self.pipeline, Door(), config=config, server_state=self.state, app_state={}, _loop=self.loop.as_loop()
+            self.pipeline,
+            Door(),
+            AnswerHeads(),
+            config=config,
+            server_state=self.state,
+            app_state={},
+            _loop=self.loop.as_loop(),
         )
         self.connection.connection_made(self.transport)
 

@@ -39,11 +39,14 @@ RESERVATION_GRACE_SECONDS = 15.0
 
 
 class _Queue:
-    """Those who wait for a slot of one tier in this process."""
+    """Those who wait for a slot of one tier in this process, and what each of them claims of the tier."""
 
-    __slots__ = ("freed", "waiting")
+    __slots__ = ("freed", "life_seconds", "slot", "waiting")
 
-    def __init__(self) -> None:
+    def __init__(self, tier: Tier) -> None:
+        life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
+        self.slot = SlotClaim(name=tier.name, capacity=tier.slots)
+        self.life_seconds = min(life, LIFE_SECONDS_MAX)
         self.waiting: deque[asyncio.Event] = deque()
         self.freed = asyncio.Event()
 
@@ -65,9 +68,8 @@ class Admission:
         self._clock = clock
         self._budgets = budgets
         self._abandon = abandon
-        self._slots = {name: SlotClaim(name=name, capacity=tier.slots) for name, tier in tiers.items()}
         self._concerned: dict[tuple[str, str, str, str, str], Concerned] = {}
-        self._queues = {name: _Queue() for name in tiers}
+        self._queues = {name: _Queue(tier) for name, tier in tiers.items()}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
         """Take a slot of the candidate's tier and hold the worst case of the request on every budget concerned.
@@ -82,9 +84,9 @@ class Admission:
         tier = candidate.tier
         attempt = Attempt(tier=tier, reason=candidate.reason, answer_bound=_answer_bound(exchange, tier))
         exchange.attempts.append(attempt)
-        claim = self._claim(exchange, attempt)
-        asked_at = self._clock.monotonic()
         queue = self._queues[tier.name]
+        claim = self._claim(exchange, attempt, queue)
+        asked_at = self._clock.monotonic()
         if queue.waiting or not await self._take(claim):
             try:
                 await self._wait(queue, tier, claim)
@@ -141,17 +143,15 @@ class Admission:
             if queue.waiting:
                 queue.waiting[0].set()
 
-    def _claim(self, exchange: Exchange, attempt: Attempt) -> Claim:
-        tier = attempt.tier
+    def _claim(self, exchange: Exchange, attempt: Attempt, queue: _Queue) -> Claim:
         number = len(exchange.attempts)
-        life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
-        concerned = self._concerned_by(exchange, tier)
+        concerned = self._concerned_by(exchange, attempt.tier)
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
-            slot=self._slots[tier.name],
+            slot=queue.slot,
             concerned=concerned,
             amounts=_worst_amounts(exchange, attempt, concerned),
-            life_seconds=min(life, LIFE_SECONDS_MAX),
+            life_seconds=queue.life_seconds,
         )
 
     def _concerned_by(self, exchange: Exchange, tier: Tier) -> Concerned:

@@ -28,7 +28,7 @@ FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 # What runs a second time, against the compiled modules.
 COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance tests/fuzz
 
-.PHONY: help setup compiled run test test-compiled guard fuzz check wheel lock clean
+.PHONY: help setup compiled run test test-main test-compiled test-flows guard fuzz check wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -43,16 +43,23 @@ run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (
 	  --flow examples/support_triage/flow.py:SupportTriageFlow \
 	  --orchestrator $(FLOWS)/bin/tiergate-orchestrator $(if $(ONCE),--once)
 
-test: setup test-compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
+# Two of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
+test: setup compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
-	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
-	TIERGATE_GATEWAY_PYTHON=$(MAIN)/bin/python $(FLOWS)/bin/coverage run -m pytest $(FLOW_TESTS) $(ARGS)
+	@echo "==> Three suites, two at a time (about six minutes); each is shown when it is over"
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-main test-compiled test-flows
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95
 
+test-main: setup ## Only those of all but the Flows, not compiled
+	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
+
+test-flows: setup ## Only those of what needs CrewAI
+	TIERGATE_GATEWAY_PYTHON=$(MAIN)/bin/python $(FLOWS)/bin/coverage run -m pytest $(FLOW_TESTS) $(ARGS)
+
 # Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
-test-compiled: setup compiled ## Only the latter
+test-compiled: setup compiled ## Only those on the compiled modules
 	TIERGATE_TESTED=compiled PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= \
 	  $(COMPILED_TESTS) $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
 

@@ -204,6 +204,8 @@ async def test_the_end_of_a_job_with_a_webhook_is_told_once(stage: Stage) -> Non
     job = stage.world.submit(endpoint.id, JOB, stage.clock.now(), webhook="http://127.0.0.1/told")
     await stage.until(silent, JobStatus.COMPLETED)
     await until(lambda: stage.told == [job])
+    await stage.until(stage.submit(endpoint), JobStatus.COMPLETED)  # much is looked at again meanwhile
+    assert stage.told == [job]
 
 
 async def test_time_goes_on_by_itself_also_where_only_money_runs_out(stage: Stage) -> None:

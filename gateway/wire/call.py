@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import InvalidRequest
+from gateway.wire.members import may_escape_letters, top_level_values
 from gateway.wire.operations import Operation
 from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, StreamOptions, TextOptions
 
@@ -60,6 +61,11 @@ class Call:
 
 
 _NOTHING: Final = (b"", b"null")
+_READ: Final = frozenset({
+    "best_of", "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "model", "n", "prompt",
+    "response_format", "stream", "stream_options", "text", "tools",
+})  # fmt: skip
+"""What decides on a request's way and cost: where it stood twice, the endpoint might take the other one."""
 
 _peek: Final = msgspec.json.Decoder(CallPeek).decode
 _peek_chat: Final = msgspec.json.Decoder(ChatPeek).decode
@@ -103,6 +109,8 @@ def read_call(body: bytes, operation: Operation) -> Call:
         )
     if len(peek.model) > MODEL_CHARACTERS_MAX:
         raise InvalidRequest(f'The body\'s "model" has more than {MODEL_CHARACTERS_MAX} characters.', param="model")
+    if _may_double(body, peek):
+        _refuse_doubled(body)
     answers, max_output = _wanted(peek)
     form = text.format if text is not None else peek.response_format
     return Call(
@@ -133,6 +141,33 @@ def _wanted(peek: CallPeek) -> tuple[int, int | None]:
                 raise InvalidRequest("The body asks for a negative number of tokens.")
             largest = bound if largest is None or bound > largest else largest
     return answers, largest
+
+
+def _may_double(body: bytes, peek: CallPeek) -> bool:
+    """Whether a field that the gateway reads may stand in the body twice: its name does, at whatever depth.
+
+    Only names that are there are looked for, since each look is one over the whole body.
+    """
+    return (
+        body.count(b'"messages"') > 1
+        or may_escape_letters(body)
+        or (peek.stream is not None and body.count(b'"stream"') > 1)
+        or (peek.stream_options is not ABSENT and body.count(b'"stream_options"') > 1)
+        or (peek.max_tokens is not None and body.count(b'"max_tokens"') > 1)
+        or (peek.max_completion_tokens is not None and body.count(b'"max_completion_tokens"') > 1)
+        or (peek.max_output_tokens is not None and body.count(b'"max_output_tokens"') > 1)
+        or (peek.n is not None and body.count(b'"n"') > 1)
+        or (peek.best_of is not None and body.count(b'"best_of"') > 1)
+        or (peek.prompt is not ABSENT and body.count(b'"prompt"') > 1)
+    )
+
+
+def _refuse_doubled(body: bytes) -> None:
+    seen: set[str] = set()
+    for name, _, _ in top_level_values(body):
+        if name in _READ and name in seen:
+            raise InvalidRequest(f'The body has "{name}" twice. Send it once.', param=name)
+        seen.add(name)
 
 
 def _peeked(body: bytes) -> tuple[CallPeek, bool]:

@@ -5,26 +5,19 @@ and their order included, stays as the caller sent it.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
 from gateway.errors import InvalidRequest
 from gateway.wire.call import Call
+from gateway.wire.members import STRING, may_escape_letters, top_level_values
 from gateway.wire.operations import Operation
 
 _KEY_MODEL: Final = b'"model"'
-# Loops are unrolled: an alternation per character takes seconds for the largest bodies.
-_STRING = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 _OPENINGS: Final = (b'{"model": ', b'{"model":')
 """How nearly all bodies begin: as the SDKs of OpenAI and others write JSON."""
-_MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*(' + _STRING + rb")", re.DOTALL)
-_KEY = re.compile(rb"\s*(?:,\s*)?(" + _STRING + rb")\s*:\s*", re.DOTALL)
-_SCALAR = re.compile(_STRING + rb"|[^\s,}]+", re.DOTALL)
-_NESTED = re.compile(_STRING + rb"|[{}\[\]]", re.DOTALL)
-_ESCAPED_LETTER: Final = re.compile(rb"\\u00[5-7]")
-"""What a key of interest can be hidden behind; JSON writers escape no ASCII letters, so it hardly ever occurs."""
+_MODEL_FIRST: Final = re.compile(rb'\s*\{\s*"model"\s*:\s*(' + STRING + rb")", re.DOTALL)
 _SPACE: Final = b" \t\r\n"
 _REPLACED = ("model", "stream_options", "max_tokens", "max_output_tokens")
 
@@ -72,8 +65,7 @@ def _stand_once(body: bytes, wanted: dict[str, bytes]) -> bool:
     """
     if body.count(_KEY_MODEL) != 1:
         return False
-    # Looking for one byte is almost free, and many bodies have no escape at all.
-    if body.find(b"\\") >= 0 and body.find(b"\\u00") >= 0 and _ESCAPED_LETTER.search(body):
+    if may_escape_letters(body):
         return False
     return all(body.find(b'"%b"' % name.encode()) < 0 for name in wanted)
 
@@ -129,30 +121,3 @@ def _append(body: bytes, members: dict[str, bytes]) -> bytes:
     empty = body[:brace].rstrip(_SPACE).endswith(b"{")
     added = b",".join(b'"%s":%s' % (name.encode(), value) for name, value in members.items())
     return body[:brace] + (b"" if empty else b",") + added + body[brace:]
-
-
-def top_level_values(body: bytes) -> Iterator[tuple[str, int, int]]:
-    """Each member of the JSON object ``body``: its name and where its value starts and stops.
-
-    ``body`` must be known to be a valid JSON object. Escaped names are unescaped.
-    """
-    at = body.index(b"{") + 1
-    while (key := _KEY.match(body, at)) is not None:
-        stop = _value_end(body, key.end())
-        yield msgspec.json.decode(key[1], type=str), key.end(), stop
-        at = stop
-
-
-def _value_end(body: bytes, start: int) -> int:
-    if body[start : start + 1] not in {b"{", b"["}:
-        value = _SCALAR.match(body, start)
-        return value.end() if value is not None else start
-    depth = 0
-    for mark in _NESTED.finditer(body, start):
-        if mark[0] in {b"{", b"["}:
-            depth += 1
-        elif mark[0] in {b"}", b"]"}:
-            depth -= 1
-            if depth == 0:
-                return mark.end()
-    return len(body)

@@ -19,7 +19,7 @@ import msgspec
 
 from gateway.wire.call import Call
 from gateway.wire.event_lines import BLANK_LINE, DONE, data_of
-from gateway.wire.rewrite import top_level_values
+from gateway.wire.members import top_level_values
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
 

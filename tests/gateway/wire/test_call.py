@@ -127,3 +127,40 @@ def test_unknown_fields_of_any_type_are_none_of_the_gateways_business(operation:
     """The endpoint decides about them."""
     body = b'{"priority":[1],"model":"m","extra":{"model":{"n":"x"}},"temperature":"hot"}'
     assert read_call(body, operation).model == "m"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        '"max_tokens":5,"max_tokens":4000',
+        '"max_tokens":5,"max\\u005ftokens":4000',
+        '"max_completion_tokens":5,"max_completion_tokens":9',
+        '"max_output_tokens":5,"max_output_tokens":9',
+        '"stream":false,"stream":true',
+        '"stream_options":{},"stream_options":{"include_usage":true}',
+        '"n":1,"n":50',
+        '"best_of":1,"best_of":50',
+        '"prompt":"a","prompt":["a","b"]',
+        '"messages":[],"messages":[{"role":"user","content":"x"}]',
+    ],
+)
+def test_what_is_read_stands_there_once(fields: str) -> None:
+    """Else the gateway might reserve for one of the two, and the endpoint obey the other."""
+    with pytest.raises(InvalidRequest, match="twice") as caught:
+        read_call(f'{{"model":"a",{fields}}}'.encode(), COMPLETIONS)
+    assert caught.value.param == fields.partition('"')[2].partition('"')[0]
+
+
+def test_the_same_name_further_in_is_another_field() -> None:
+    """Of a tool's parameters, or in what somebody says."""
+    body = {
+        "model": "a",
+        "stream": False,
+        "max_tokens": 5,
+        "n": 1,
+        "messages": [{"role": "user", "content": 'say "n" and "stream"'}],
+        "tools": [{"function": {"parameters": {"n": 1, "stream": {}, "max_tokens": 2, "messages": []}}}],
+        "stop": ["n", "stream"],
+    }
+    call = read_call(json.dumps(body).encode(), CHAT)
+    assert (call.max_output, call.choices, call.stream) == (5, 1, False)

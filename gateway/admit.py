@@ -89,7 +89,7 @@ class Admission:
         asked_at = self._clock.monotonic()
         if queue.waiting or not await self._take(claim):
             try:
-                await self._wait(queue, tier, claim)
+                await self._wait(queue, tier, claim, self._patience(exchange, tier))
             finally:
                 attempt.queued_seconds = self._clock.monotonic() - asked_at
         attempt.admitted_at = self._clock.monotonic()
@@ -116,8 +116,14 @@ class Admission:
             raise _exhausted(answer)
         return not isinstance(answer, NoSlot)
 
-    async def _wait(self, queue: _Queue, tier: Tier, claim: Claim) -> None:
-        if len(queue.waiting) >= tier.queue.length:
+    def _patience(self, exchange: Exchange, tier: Tier) -> float:
+        """How long it may wait. Who has waited for a worker to wake already does so up to its deadline."""
+        if exchange.held_seconds > 0:
+            return exchange.due - self._clock.monotonic()
+        return tier.queue.wait_seconds
+
+    async def _wait(self, queue: _Queue, tier: Tier, claim: Claim, seconds: float) -> None:
+        if len(queue.waiting) >= tier.queue.length and seconds <= tier.queue.wait_seconds:
             raise TierSaturated(
                 f"All {tier.slots} slots of the tier {tier.name!r} are taken and its queue is full"
                 f" ({tier.queue.length} requests). Try again later.",
@@ -128,14 +134,14 @@ class Admission:
         if queue.waiting[0] is turn:
             turn.set()
         try:
-            async with asyncio.timeout(tier.queue.wait_seconds):
+            async with asyncio.timeout(seconds):
                 await turn.wait()
                 while not await self._take(claim):
                     await _either(queue.freed, POLL_SECONDS)
         except TimeoutError as error:
             raise TierSaturated(
-                f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for"
-                f" {tier.queue.wait_seconds:g} seconds. Try again later.",
+                f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for {seconds:g} seconds."
+                " Try again later.",
                 retry_after_seconds=SATURATED_RETRY_SECONDS,
             ) from error
         finally:

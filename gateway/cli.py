@@ -80,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="REFERENCE",
         help="where the key is read that may reload the tier map over HTTP: env:NAME or file:PATH (default: none)",
     )
+    serve.add_argument(
+        "--runpod-speed", metavar="N", help="seconds on an emulated Runpod's clock in each real one (default 1)"
+    )
     serve.add_argument("--processes", metavar="N", help="how many processes serve, behind one port (default 1)")
 
     check = commands.add_parser(

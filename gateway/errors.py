@@ -15,6 +15,7 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
     ├── BudgetExhausted            402  budget_exhausted       budget_exhausted
     │   └── BudgetTooSmall         402  budget_too_small       budget_exhausted
     ├── TierSaturated              503  tier_saturated         shed
+    │   └── TierCold               503  tier_cold              shed
     ├── StoreUnavailable           503  store_unavailable      shed
     ├── GatewayFull                503  gateway_full           shed
     ├── UpstreamFailed             502  upstream_failed        upstream_error
@@ -166,6 +167,12 @@ class TierSaturated(GatewayError):
     """Every slot of the tier is taken and its queue is full, or the wait in it was too long."""
 
     status, type, code, outcome = 503, "overloaded_error", "tier_saturated", "shed"
+
+
+class TierCold(TierSaturated):
+    """No worker of the tier is awake, and none is expected in time."""
+
+    code = "tier_cold"
 
 
 class StoreUnavailable(GatewayError):

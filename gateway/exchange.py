@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.journey import Journey
 from gateway.wire.call import Call
 from gateway.wire.identity import NOBODY, Identity
 from gateway.wire.operations import Operation
@@ -46,11 +47,13 @@ class Attempt:
         queued_seconds: The wait for a slot.
         usage: What it used itself; ``None`` while nobody knows. The exchange's is the whole answer's.
         error: The error's code where this attempt failed.
+        journey: What Runpod told of it; ``None`` where it was not there.
     """
 
     __slots__ = (
         "admitted_at", "answer_bound", "begun", "cost_microdollars", "ended_at", "endpoint", "error", "first_byte_at",
-        "first_token_at", "gpu_seconds", "queued_seconds", "reason", "sent_at", "tier", "upstream_status", "usage",
+        "first_token_at", "gpu_seconds", "journey", "queued_seconds", "reason", "sent_at", "tier",
+        "upstream_status", "usage",
     )  # fmt: skip
 
     def __init__(self, *, tier: Tier, reason: str, answer_bound: int | None = None) -> None:
@@ -70,6 +73,7 @@ class Attempt:
         self.cost_microdollars = 0
         self.error = ""
         self.usage: Usage | None = None
+        self.journey: Journey | None = None
 
     @property
     def endpoint_name(self) -> str:
@@ -81,18 +85,22 @@ class Exchange:
     """All we know of one request so far. Times as in ``Attempt``.
 
     Attributes:
+        at_runpod: Whether it was to go to an endpoint whose workers may sleep.
         received_unix: When it was received, in Unix seconds.
         candidates: The tiers that may serve it, in order.
         due: When its deadline ends the try that is under way.
+        held: While it waits for a worker to wake: in how many seconds it would pay to come back. Kept where it waits
+            no longer because its time is over.
+        held_seconds: How long it has waited for that.
         responded: Whether the response's first byte left for the client: the border of fallback.
         unfinished: A stream that can be continued elsewhere if it breaks; ``None`` where there is none.
         usage_reported: Whether ``usage`` came from the endpoint; otherwise the gateway counted it.
     """
 
     __slots__ = (
-        "attempts", "call", "caller", "candidates", "due", "ended_at", "error", "identity", "operation",
-        "outcome", "received_at", "received_unix", "request_id", "responded", "status", "unfinished", "usage",
-        "usage_reported",
+        "at_runpod", "attempts", "call", "caller", "candidates", "due", "ended_at", "error", "held", "held_seconds",
+        "identity", "operation", "outcome", "received_at", "received_unix", "request_id", "responded", "status", "unfinished",
+        "usage", "usage_reported",
     )  # fmt: skip
 
     def __init__(
@@ -114,6 +122,9 @@ class Exchange:
         self.candidates: Sequence[Candidate] = ()
         self.attempts: list[Attempt] = []
         self.due = math.inf
+        self.at_runpod = False
+        self.held: float | None = None
+        self.held_seconds = 0.0
         self.responded = False
         self.unfinished: Unfinished | None = None
         self.status = 0

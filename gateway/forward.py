@@ -18,6 +18,7 @@ from gateway.errors import (
     UpstreamUnreachable,
 )
 from gateway.exchange import Attempt, Clock, Exchange
+from gateway.journey import Journey
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.flight import BegunAnswer, Flight
 from gateway.upstream.station import Station
@@ -98,11 +99,15 @@ class Forwarder:
         self, exchange: Exchange, attempt: Attempt, flight: Flight, call: Call, head: RequestHead
     ) -> BegunAnswer:
         operation = exchange.operation
+        if flight.station.warmth is not None:
+            attempt.journey = Journey()
         request = UpstreamRequest(
             method=b"POST",
             path=operation.path.encode(),
             headers=(head.passed, flight.station.headers),
             body=upstream_body(call, operation, attempt.tier.model, answer_bound=attempt.answer_bound),
+            due=exchange.due,
+            journey=attempt.journey,
         )
         attempt.sent_at = self._clock.monotonic()
         try:

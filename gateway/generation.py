@@ -14,6 +14,8 @@ from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap, MapRejected
 from gateway.exchange import Caller, Clock
 from gateway.forward import Forwarder
+from gateway.heartbeat import Heartbeats
+from gateway.hold import Hold
 from gateway.observe import Observer
 from gateway.pipeline import Pipeline
 from gateway.relay import Relay
@@ -22,6 +24,8 @@ from gateway.served import ServedMap
 from gateway.settle import Settler
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.health import Report
+from gateway.upstream.transports import MakeTransport
+from gateway.upstream.warmths import Warmths
 from gateway.upstream.ways import Lease, Ways
 from tiers.tiermap import SecretReference, TierMap
 
@@ -54,6 +58,10 @@ class Workshop:
     request_ids: Callable[[], str]
     body_bytes_max: int
     ways: Ways
+    transports: MakeTransport
+    warmths: Warmths
+    hold: Hold
+    heartbeats: Heartbeats
 
     def make(self, checked: CheckedMap, served: ServedMap, before: Generation | None = None) -> Generation:
         """A generation for ``checked``. May run in a thread of its own; its only I/O is to read CA certificates.
@@ -68,6 +76,8 @@ class Workshop:
             fleet = Fleet.of(
                 tier_map,
                 connect=lambda endpoint, _: lease.to(endpoint.url, endpoint.timeouts),
+                transports=self.transports,
+                warmth=self.warmths.of,
                 api_key=lambda endpoint: checked.known[endpoint.api_key] if endpoint.api_key is not None else None,
                 clock=self.clock,
                 report=self.report,
@@ -99,6 +109,8 @@ class Workshop:
                 forward=Forwarder(fleet=fleet, clock=self.clock),
                 relay=self.relay,
                 settle=self.settler,
+                hold=self.hold,
+                heartbeats=self.heartbeats,
                 observe=self.observe,
                 clock=self.clock,
                 request_ids=self.request_ids,

@@ -6,7 +6,8 @@ from typing import Final
 import msgspec
 
 from gateway.exchange import Attempt, Clock, Exchange
-from gateway.record import Charge, RequestRecord
+from gateway.journey import Journey
+from gateway.record import Charge, RequestRecord, RunpodTrace
 from tiers.usage import Usage
 
 Hook = Callable[[RequestRecord, bytes], None]
@@ -75,6 +76,21 @@ def record_of(exchange: Exchange, ended_at: float) -> RequestRecord:
         gpu_seconds,
         cost,
         charges,
+        _runpod(exchange, attempt) if exchange.at_runpod else None,
+    )
+
+
+def _runpod(exchange: Exchange, attempt: Attempt | None) -> RunpodTrace:
+    journey = attempt.journey if attempt is not None and attempt.journey is not None else Journey()
+    return RunpodTrace(
+        held_seconds=_rounded(exchange.held_seconds),
+        way=journey.way,
+        cold=journey.cold,
+        job=journey.job,
+        worker=journey.worker,
+        tries=journey.tries,
+        worker_delay_seconds=journey.delay_seconds,
+        execution_seconds=journey.execution_seconds,
     )
 
 

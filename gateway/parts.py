@@ -14,6 +14,8 @@ from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap
 from gateway.exchange import Clock
 from gateway.generation import Generation, Workshop
+from gateway.heartbeat import Heartbeats
+from gateway.hold import Hold
 from gateway.observe import Observer
 from gateway.relay import Relay
 from gateway.reload import Reloader
@@ -29,6 +31,11 @@ from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.records import RecordStore
 from gateway.telemetry.shared import SharedSeries
+from gateway.upstream.runpod_times import RunpodTimes
+from gateway.upstream.transports import Transports
+from gateway.upstream.wakes import Wakes
+from gateway.upstream.waking import Waker
+from gateway.upstream.warmths import Warmths
 from gateway.upstream.ways import Ways
 
 
@@ -96,9 +103,14 @@ def compose(
     metrics = Metrics(checked.tier_map, version=release, process=0 if shared is None else shared.process)
     settler = Settler(ledger=ledger, clock=clock)
     observe = _observer(metrics, log, records, clock)
+    times = RunpodTimes().faster(settings.runpod_speed)
+    wakes = Wakes(store.commands)
+    waker = Waker(wakes=wakes, report=log.event)
     workshop = Workshop(
         ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
         request_ids=RequestIds(secrets.token_hex(6)), body_bytes_max=settings.body_bytes_max, ways=ways,
+        transports=Transports(clock=clock, times=times), warmths=Warmths(clock, times=times, report=log.event),
+        hold=Hold(wakes=wakes, waker=waker, clock=clock), heartbeats=Heartbeats(times.heartbeat),
     )  # fmt: skip
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
     first = workshop.make(checked, served)

@@ -5,6 +5,7 @@
     route          which tiers may serve it, in order           → exchange.candidates
     then, until an answer begins, for one try after the other as ``gateway.course`` says:
       (choose)     an endpoint that may be asked
+      (hold)       where its workers sleep: until one is awake
       admit        a slot, and the worst case held on budgets   → exchange.attempts
       forward      to that endpoint, up to the answer's beginning
       relay        the answer to the client, all but its end    → exchange.usage
@@ -31,12 +32,15 @@ from gateway.errors import (
     BudgetExhausted,
     EndpointsUnavailable,
     GatewayError,
+    TierCold,
     TierSaturated,
     UpstreamFailed,
     UpstreamTimeout,
 )
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.forward import Forwarder
+from gateway.heartbeat import Heartbeat, Heartbeats
+from gateway.hold import Hold, Passage
 from gateway.observe import Observer
 from gateway.relay import Ending, Relay
 from gateway.route import Router
@@ -68,6 +72,8 @@ class Pipeline:
         forward: Forwarder,
         relay: Relay,
         settle: Settler,
+        hold: Hold,
+        heartbeats: Heartbeats,
         observe: Observer,
         clock: Clock,
         request_ids: Callable[[], str],
@@ -82,6 +88,8 @@ class Pipeline:
         self._forward = forward
         self._relay = relay
         self._settle = settle
+        self._hold = hold
+        self._heartbeats = heartbeats
         self._observe = observe
         self._clock = clock
         self._request_ids = request_ids
@@ -102,9 +110,9 @@ class Pipeline:
                 await self._serve(exchange, head, client)
                 exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
             except GatewayError as error:
-                exchange.status = error.status
-                exchange.outcome, exchange.error = error.outcome, error.code
-                fault = error
+                fault = _told(exchange, error)
+                exchange.status = fault.status
+                exchange.outcome, exchange.error = fault.outcome, fault.code
             except asyncio.CancelledError:
                 exchange.outcome, exchange.error = "disconnected", "cancelled"
                 raise
@@ -170,29 +178,75 @@ class Pipeline:
             exchange.due = min(now + candidate.tier.timeouts.total, course.latest)
             self._deadlines.set(presence, exchange.due - now, partial(_too_late, candidate.tier))
 
-    async def _try(
+    def _try(
         self, exchange: Exchange, candidate: Candidate, head: RequestHead, client: Client, avoid: Container[str]
-    ) -> Ending:
-        """One attempt. Whatever ends it, the endpoint is left, the reservation settled and the slot freed.
+    ) -> Awaitable[Ending]:
+        """One attempt at an endpoint that is chosen before anything is taken: where none may be asked, nothing is.
 
-        Its endpoint is chosen before it is admitted: where none may be asked, nothing is taken.
+        Where the endpoint's workers may sleep, the request waits for one to be awake.
         """
         try:
             station = self._forward.choose(exchange, candidate.tier, avoid)
         except EndpointsUnavailable:
             exchange.attempts.append(Attempt(tier=candidate.tier, reason=candidate.reason))
             raise
+        if station.warmth is None:
+            return self._attempt(exchange, candidate, station, head, client, avoid=avoid)
+        return self._awaited(exchange, candidate, station, head, client)
+
+    async def _awaited(
+        self, exchange: Exchange, candidate: Candidate, station: Station, head: RequestHead, client: Client
+    ) -> Ending:
+        """One attempt at an endpoint whose workers may sleep; who waits for the stream is given signs of life."""
+        heartbeat: Heartbeat | None = None
+        if _call_of(exchange).stream and not exchange.responded:
+            heartbeat = self._heartbeats.watch(client, candidate.tier.name)
+        passage: Passage | None = None
+        fault: BaseException | None = None
+        ending: Ending | None = None
+        try:
+            passage = await self._hold(exchange, candidate.tier, station)
+            ending = await self._attempt(exchange, candidate, station, head, client, heartbeat=heartbeat)
+        except BaseException as error:  # noqa: BLE001 - raised below, once the gate and the client know
+            fault = error
+        if passage is not None:
+            passage.over()
+        else:
+            exchange.attempts.append(Attempt(tier=candidate.tier, reason=candidate.reason))
+        if heartbeat is not None:
+            await heartbeat.stop()
+        try:
+            if fault is not None or ending is None:
+                raise fault or RuntimeError("An attempt ended without an answer and without an error.")
+        finally:
+            fault = None  # its traceback holds this frame
+        return ending
+
+    async def _attempt(
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        station: Station,
+        head: RequestHead,
+        client: Client,
+        *,
+        avoid: Container[str] = (),
+        heartbeat: Heartbeat | None = None,
+    ) -> Ending:
+        """Admission to settlement. Whatever ends it, the endpoint is left, the reservation settled, the slot freed."""
         on_trial = not station.health.well
         attempt, claim = await self._admit(exchange, candidate)
         flight: Flight | None = None
         fault: BaseException | None = None
         ending: Ending | None = None
         try:
-            if attempt.queued_seconds > 0 and not on_trial:
+            if attempt.queued_seconds > 0 and not on_trial and station.warmth is None:
                 station = self._forward.choose(exchange, candidate.tier, avoid)  # much may have changed in the queue
             flight = self._forward.depart(attempt, station)
             answer = await self._forward(exchange, attempt, flight, _call_of(exchange), head)
             check_length(attempt, answer)
+            if heartbeat is not None:
+                await heartbeat.stop()
             attempt.begun = True
             ending = await self._relay(exchange, attempt, answer, client)
         except BaseException as error:  # noqa: BLE001 - raised below, once the attempt is settled
@@ -226,6 +280,8 @@ class Pipeline:
         elif isinstance(fault, UpstreamFailed):
             station.report(fault)
         elif attempt.sent_at is not None and isinstance(fault, asyncio.CancelledError):
+            if station.warmth is not None and not station.warmth.ready:
+                return  # it was asleep, which is no failure
             now = self._clock.monotonic()
             if (
                 now >= exchange.due - TICK_SECONDS
@@ -246,6 +302,13 @@ def _too_late(tier: Tier) -> UpstreamTimeout:
     return UpstreamTimeout(
         f"The request was not answered in time; the tier {tier.name!r} allows {tier.timeouts.total:g} seconds."
     )
+
+
+def _told(exchange: Exchange, error: GatewayError) -> GatewayError:
+    """``error``, or what it comes from: a request whose time was over while it waited for a worker to wake."""
+    if exchange.held is None or not isinstance(error, UpstreamTimeout):
+        return error
+    return TierCold(f"No worker woke up in time. {error.message}", retry_after_seconds=exchange.held)
 
 
 def _may_continue(exchange: Exchange) -> bool:

@@ -12,6 +12,24 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     cost_microdollars: int
 
 
+class RunpodTrace(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where the time went at Runpod, of the last attempt but for ``held_seconds``; durations are seconds."""
+
+    held_seconds: float
+    """How long the request waited for a worker to wake, before it was sent; over all attempts."""
+    way: str
+    """``route``, ``job`` or ``balancer``; empty where nothing was sent."""
+    cold: bool
+    """Whether no worker was awake when it was sent."""
+    job: str
+    worker: str
+    tries: int
+    worker_delay_seconds: float | None
+    """Queue and cold start, as Runpod says."""
+    execution_seconds: float | None
+    """How long the worker was busy with it, as Runpod says."""
+
+
 class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """How one request ended; one per request, whatever the ending.
 
@@ -53,3 +71,5 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     cost_microdollars: int
     charges: tuple[Charge, ...]
     """What the sums consist of: one for every attempt that an endpoint may have worked on."""
+    runpod: RunpodTrace | None = None
+    """``None`` where the request had nothing to do with Runpod."""

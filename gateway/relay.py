@@ -16,6 +16,7 @@ from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.flight import BegunAnswer
 from gateway.upstream.transport import UpstreamResponse
 from gateway.wire.continued import Continued
+from gateway.wire.envelope import refusal_event
 from gateway.wire.events import EventStream
 from gateway.wire.headers import Header, to_client
 from gateway.wire.operations import Dialect
@@ -59,12 +60,15 @@ class Relay:
             headers = to_client(answer.headers)
             headers += self._served_by(attempt)
             if events is None:
+                if client.streaming:  # for the sake of signs of life, while it waited
+                    return partial(client.end_stream, refusal_event(answer.body))
                 if _JSON not in headers:
                     headers = [header for header in headers if header[0] != b"content-type"] + [_JSON]
                 attempt.first_token_at = self._clock.monotonic()
                 _account(exchange, attempt, answer.usage, likely_prompt_tokens(len(answer.body)))
                 return partial(client.send_whole, answer.status, headers, answer.body)
-            await client.start_stream(answer.status, headers)
+            if not client.streaming:
+                await client.start_stream(answer.status, headers)
             exchange.responded = True
             if attempt.tier.continue_streams and exchange.operation.dialect is Dialect.CHAT:
                 exchange.unfinished = Unfinished(exchange.call) if exchange.call is not None else None

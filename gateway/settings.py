@@ -18,6 +18,7 @@ BODY_BYTES_MAX = 10 * 1024 * 1024
 DRAIN_SECONDS = 30.0
 DRAIN_DELAY_SECONDS = 0.0
 PROCESSES_MAX = 256
+SPEED_MAX = 1000.0
 _WHOLE_NUMBERS = {"port": (0, 65_535), "body_bytes_max": (0, 2**31), "processes": (1, PROCESSES_MAX)}
 """Setting → its least and its greatest value."""
 
@@ -40,6 +41,8 @@ class Settings:
     """How long connections are still accepted after SIGTERM, for load balancers to notice; ``drain_seconds`` follow."""
     admin_key: SecretReference | None = None
     """Where the key is read that may change what is served; without it nobody may."""
+    runpod_speed: float = 1.0
+    """How many seconds pass on Runpod's clock in each real one; other than 1 only with an emulator."""
     processes: int = 1
     """How many processes serve; where there is more than one, another starts and watches them."""
 
@@ -59,6 +62,7 @@ ENVIRONMENT = {
     "TIERGATE_DRAIN_DELAY_SECONDS": "drain_delay_seconds",
     "TIERGATE_ADMIN_KEY": "admin_key",
     "TIERGATE_PROCESSES": "processes",
+    "TIERGATE_RUNPOD_SPEED": "runpod_speed",
 }
 """Variable → setting."""
 
@@ -94,6 +98,11 @@ def _converted(name: str, value: str, source: str) -> object:
         if seconds is None:
             raise SettingsInvalid(f"{source}: {value!r} is not a number of seconds")
         return seconds
+    if name == "runpod_speed":
+        speed = _seconds(value)
+        if speed is None or not 0 < speed <= SPEED_MAX:
+            raise SettingsInvalid(f"{source}: {value!r} is not a number above 0, at most {SPEED_MAX:g}")
+        return speed
     if name == "admin_key":
         return _reference(value, source)
     return value

@@ -14,6 +14,7 @@ from tiers.document import (
 )
 from tiers.naming import names
 from tiers.price import GpuPrice, Price, TokenPrice
+from tiers.runpod_urls import addressed
 from tiers.tiermap import (
     Breaker,
     Budget,
@@ -27,6 +28,7 @@ from tiers.tiermap import (
     Tier,
     TierMap,
     Timeouts,
+    Workers,
 )
 
 
@@ -90,6 +92,7 @@ def _tier(name: str, tier: TierDocument) -> Tier:
         fallback=tuple(tier.fallback),
         escalation=tuple(tier.escalation),
         downgrade=tier.downgrade,
+        cold=tier.cold,
     )
 
 
@@ -103,8 +106,14 @@ def _price(tier: TierDocument) -> Price:
 
 def _endpoint(tier: str, index: int, endpoint: EndpointDocument, timeouts: Timeouts) -> Endpoint:
     own = endpoint.timeouts.model_dump(exclude_none=True)
+    url, transport = addressed(endpoint.url, endpoint.transport)
     return Endpoint(
-        name=f"{tier}/{index}", url=endpoint.url, api_key=endpoint.api_key, timeouts=replace(timeouts, **own)
+        name=f"{tier}/{index}",
+        url=url,
+        transport=transport,
+        workers=Workers(**endpoint.workers.model_dump()),
+        api_key=endpoint.api_key,
+        timeouts=replace(timeouts, **own),
     )
 
 

@@ -27,6 +27,7 @@ from tiers.fields import (
     Url,
     Window,
 )
+from tiers.tiermap import TransportKind
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
@@ -55,12 +56,36 @@ class EndpointTimeoutsDocument(_Form):
     )
 
 
+class WorkersDocument(_Form):
+    """What stands behind a Runpod endpoint, as it is configured there."""
+
+    max: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="Workers at most.", examples=[2])
+    slots: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        default=30,
+        description="Requests that one worker takes at once: `MAX_CONCURRENCY` of worker-vllm.",
+        examples=[30],
+    )
+
+
 class EndpointDocument(_Form):
     """One address that serves a tier."""
 
     url: Url = Field(
         description="Base URL of an OpenAI-compatible server, up to and including `/v1`.",
         examples=["http://127.0.0.1:9100/v1", "https://api.runpod.ai/v2/<endpoint id>/openai/v1"],
+    )
+    transport: TransportKind | None = Field(
+        default=None,
+        description=(
+            "How it is spoken to: `openai` (any OpenAI-compatible server), `runpod-queue` or `runpod-load-balancer` (an"
+            " endpoint of Runpod of that type), `litellm`. Left out, the URL decides: Runpod's own addresses are known."
+        ),
+        examples=["runpod-queue"],
+    )
+    workers: WorkersDocument = Field(
+        default=WorkersDocument(),
+        description="For Runpod endpoints: what stands behind it, as it is configured there.",
+        examples=[{"max": 2, "slots": 30}],
     )
     api_key: SecretName | None = Field(
         default=None,
@@ -266,6 +291,14 @@ class TierDocument(ModelDocument):
         default=None,
         description="The tier that serves a request for which a budget has not enough left here.",
         examples=["routing"],
+    )
+    cold: Literal["hold", "spill"] = Field(
+        default="hold",
+        description=(
+            "What a request does for which no worker is awake: wait for one (`hold`), or go to the fallback tiers"
+            " while one wakes (`spill`)."
+        ),
+        examples=["spill"],
     )
 
 

@@ -81,12 +81,29 @@ class Breaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """What stands behind a Runpod endpoint, as it is configured there."""
+
+    max: int = 3
+    """Workers at most; Runpod's own default."""
+    slots: int = 30
+    """Requests that one worker takes at once; worker-vllm's ``MAX_CONCURRENCY``, with its default."""
+
+
+TransportKind = Literal["openai", "runpod-queue", "runpod-load-balancer", "litellm"]
+"""How an endpoint is spoken to; see ``gateway.upstream.transports``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One address that serves a tier. ``name`` is unique in the tier map and safe as a metric label."""
 
     name: str
     url: str
-    """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash."""
+    """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash. Of a Runpod endpoint with
+    a queue it is the endpoint's own, ``https://api.runpod.ai/v2/<id>``."""
+    transport: TransportKind = "openai"
+    workers: Workers = Workers()
     api_key: SecretReference | None = None
     timeouts: Timeouts = Timeouts()
     """Its own, where it has them, and for the rest its tier's."""
@@ -125,6 +142,8 @@ class Tier:
     """Tiers for a request that does not fit into the context here, the smallest that may do first."""
     downgrade: str | None = None
     """The tier for a request for which a budget has not enough left here."""
+    cold: Literal["hold", "spill"] = "hold"
+    """Whether a request for which no worker is awake waits for one, or goes to the fallback tiers at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

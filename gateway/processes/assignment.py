@@ -41,6 +41,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes_max: int
     drain_seconds: float
     drain_delay_seconds: float
+    runpod_speed: float
     admin_digest: str
     """SHA-256 of the admin key; empty where there is none."""
 
@@ -53,6 +54,7 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
             body_bytes_max=self.body_bytes_max,
             drain_seconds=self.drain_seconds,
             drain_delay_seconds=self.drain_delay_seconds,
+            runpod_speed=self.runpod_speed,
         )
 
 

@@ -77,6 +77,7 @@ class Assignments:
             body_bytes_max=self._settings.body_bytes_max,
             drain_seconds=self._settings.drain_seconds,
             drain_delay_seconds=self._settings.drain_delay_seconds,
+            runpod_speed=self._settings.runpod_speed,
             admin_digest=self._admin,
         )
 

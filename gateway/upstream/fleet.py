@@ -7,6 +7,8 @@ from gateway.upstream.health import Health, Report, untold
 from gateway.upstream.probe import probe_of
 from gateway.upstream.station import Station
 from gateway.upstream.transport import Transport
+from gateway.upstream.transports import MakeTransport, directly
+from gateway.upstream.warmth import Warmth
 from gateway.upstream.watch import Watch
 from tiers.affinity import preferred
 from tiers.tiermap import Endpoint, Tier, TierMap, Timeouts
@@ -38,10 +40,13 @@ class Fleet:
         connect: Callable[[Endpoint, Tier], Transport],
         api_key: Callable[[Endpoint], str | None],
         clock: Clock,
+        transports: MakeTransport = directly,
+        warmth: Callable[[Endpoint], Warmth | None] = lambda _: None,
         report: Report = untold,
         before: "Fleet | None" = None,
     ) -> "Fleet":
-        """A fleet for ``tier_map``; ``connect`` makes an endpoint's transport, ``api_key`` knows its key.
+        """A fleet for ``tier_map``; ``connect`` makes the way to a URL, ``transports`` an endpoint's transport over it,
+        ``warmth`` knows whether its workers are awake, ``api_key`` its key.
 
         Tiers whose endpoints have one URL, as for several adapters of one model, share its connections where they wait
         equally long. ``report`` is told of endpoints that are left alone and asked again. What is known of an
@@ -59,13 +64,15 @@ class Fleet:
         for name, tier in tier_map.tiers.items():
             of_tier = []
             for endpoint in tier.endpoints:
+                key, of_workers = api_key(endpoint), warmth(endpoint)
                 station = Station(
                     tier=tier,
                     endpoint=endpoint,
-                    transport=way(endpoint, tier),
-                    api_key=api_key(endpoint),
+                    transport=transports(endpoint, tier, way, warmth=of_workers, api_key=key),
+                    api_key=key,
                     clock=clock,
                     report=report,
+                    warmth=of_workers,
                 )
                 station.probe = probe_of(endpoint, tier, station.transport, station.headers, way)
                 station.health.probed = station.probe is not None

@@ -6,7 +6,6 @@ are in which condition, and none is woken.
 """
 
 import asyncio
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, Literal
@@ -16,15 +15,12 @@ import msgspec
 from gateway.errors import UpstreamFailed
 from gateway.upstream.transport import Transport, UpstreamRequest
 from gateway.wire.header_lines import HeaderLines
+from tiers.runpod_urls import health_base
 from tiers.tiermap import Endpoint, Tier
 
 PROBE_SECONDS: Final = 5.0
 """How long an endpoint may take to answer a probe, its connection included."""
 ANSWER_BYTES_MAX: Final = 1024 * 1024
-_QUEUE: Final = re.compile(r"(https?://[^/]+/v2/[^/]+)/openai(?:/v1)?")
-"""The base URL of a Runpod endpoint with a queue."""
-_BALANCED: Final = re.compile(r"https://([^./]+)\.api\.runpod\.ai(?:/.*)?")
-"""That of one with a load balancer."""
 _OK: Final = 200
 _FAILURES: Final = 500
 """From this status on the endpoint says that it is not well. Below, it may refuse the probe, but it is there."""
@@ -74,7 +70,7 @@ class Probe:
     def __init__(
         self, kind: Kind, transport: Transport, headers: Sequence[HeaderLines], *, seconds: float = PROBE_SECONDS
     ) -> None:
-        """``transport`` leads to the address that is asked, which has to be ``health_url``'s for ``runpod``."""
+        """``transport`` leads to the address that is asked, which has to be ``health_base``'s for ``runpod``."""
         self._kind = kind
         self._seconds = seconds
         self.transport = transport
@@ -100,18 +96,6 @@ class Probe:
         return response.status < _FAILURES
 
 
-def health_url(url: str) -> str | None:
-    """The base URL under which Runpod tells of the endpoint with this one; ``None`` where it is not Runpod's.
-
-    One with a queue is known by its path, whatever the host: there may be a proxy, or an emulator, in between.
-    """
-    if found := _QUEUE.fullmatch(url):
-        return found[1]
-    if found := _BALANCED.fullmatch(url):
-        return f"https://api.runpod.ai/v2/{found[1]}"
-    return None
-
-
 def probe_of(
     endpoint: Endpoint,
     tier: Tier,
@@ -124,9 +108,9 @@ def probe_of(
     Where Runpod is asked, ``connect`` makes the way there; else ``transport``, which leads to the endpoint, is used.
     """
     wanted = tier.breaker.probe
-    if wanted == "none":
+    if wanted == "none" or endpoint.transport == "litellm":
         return None
-    url = health_url(endpoint.url)
+    url = health_base(endpoint.url)
     if url is not None and wanted != "models":
         return Probe("runpod", connect(replace(endpoint, url=url), tier), [headers])
     return Probe("health" if wanted == "health" else "models", transport, [headers])

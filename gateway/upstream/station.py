@@ -6,6 +6,7 @@ from gateway.upstream.health import Health, Report, is_failure, untold
 from gateway.upstream.probe import Probe
 from gateway.upstream.tally import Tally
 from gateway.upstream.transport import Transport
+from gateway.upstream.warmth import Warmth
 from gateway.wire.header_lines import HeaderLines
 from tiers.meter import Meter
 from tiers.tiermap import Endpoint, Tier
@@ -21,9 +22,10 @@ class Station:
         probe: How it is asked whether it is well again; ``None`` where a request finds that out.
         tally: How it did lately; ``None`` where its tier has no other to compare it with.
         place: What names it for good, as affinity needs it.
+        warmth: Whether its workers are awake; ``None`` where nobody can know, or they always are.
     """
 
-    __slots__ = ("endpoint", "headers", "health", "meter", "place", "probe", "tally", "transport")
+    __slots__ = ("endpoint", "headers", "health", "meter", "place", "probe", "tally", "transport", "warmth")
 
     def __init__(
         self,
@@ -34,6 +36,7 @@ class Station:
         api_key: str | None,
         clock: Clock,
         report: Report = untold,
+        warmth: Warmth | None = None,
     ) -> None:
         """``tier`` is the endpoint's; ``report`` is told when the endpoint is left alone and when it is asked again."""
         self.endpoint = endpoint
@@ -43,7 +46,8 @@ class Station:
         self.health = Health(tier=tier.name, endpoint=endpoint.name, settings=tier.breaker, clock=clock, report=report)
         self.probe: Probe | None = None
         self.tally = Tally() if len(tier.endpoints) > 1 else None
-        self.place = endpoint.url.encode()
+        self.place = (endpoint.url or endpoint.name).encode()
+        self.warmth = warmth
 
     def report(self, error: GatewayError | None) -> None:
         """How a try there ended, once per try: ``None`` where a good answer began and did not break."""

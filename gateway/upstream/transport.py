@@ -1,10 +1,12 @@
 """What ``forward`` and ``relay`` ask of a way to an endpoint. One module per kind of transport fulfils it."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import msgspec
 
+from gateway.journey import Journey
 from gateway.wire.header_lines import HeaderLines
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -14,13 +16,16 @@ Headers = Sequence[tuple[bytes, bytes]]
 class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``.
 
-    ``headers`` are the caller's that pass, then the endpoint's own.
+    ``headers`` are the caller's that pass, then the endpoint's own. ``due`` is when its answer is no longer wanted, by
+    the monotonic clock; ``journey`` is filled in where the way is more than one call.
     """
 
     method: bytes
     path: bytes
     headers: Sequence[HeaderLines]
     body: bytes
+    due: float = math.inf
+    journey: Journey | None = None
 
     def __repr__(self) -> str:
         """Without headers and body: they hold the endpoint's key and the caller's words."""
@@ -79,3 +84,13 @@ class Transport(Protocol):
 
     async def aclose(self) -> None:
         """Close idle connections now and the others when their answers end."""
+
+
+class Waking(Transport, Protocol):
+    """A way to an endpoint whose workers sleep while nobody asks."""
+
+    async def wake(self, headers: Sequence[HeaderLines]) -> None:
+        """Have one worker woken, with the least that does it. ``headers`` hold the endpoint's key.
+
+        Raises as ``send``, and ``UpstreamRefused`` or ``UpstreamAnswered`` where that was refused.
+        """

@@ -21,6 +21,17 @@ def error_event(error: GatewayError) -> bytes:
     return b"event: error\ndata: " + msgspec.json.encode({"error": _told(error), "type": "error"}) + b"\n\n"
 
 
+def refusal_event(body: bytes) -> bytes:
+    """What an endpoint said to a request that the caller must change, as the one event of its stream."""
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        told = {"error": {"message": body.decode("utf-8", "replace"), "type": "invalid_request_error"}}
+    if isinstance(told, dict):
+        told.setdefault("type", "error")
+    return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
+
+
 def _told(error: GatewayError) -> dict[str, str | None]:
     return {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
 

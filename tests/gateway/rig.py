@@ -10,6 +10,8 @@ from gateway.authenticate import Authenticator, digest
 from gateway.downstream import AsgiClient
 from gateway.exchange import Caller
 from gateway.forward import Forwarder
+from gateway.heartbeat import Heartbeats
+from gateway.hold import Hold
 from gateway.observe import Observer
 from gateway.pipeline import Pipeline
 from gateway.record import RequestRecord
@@ -17,7 +19,9 @@ from gateway.relay import Relay
 from gateway.route import Router
 from gateway.settle import Settler
 from gateway.upstream.fleet import Fleet
+from gateway.upstream.health import untold
 from gateway.upstream.station import Station
+from gateway.upstream.waking import Waker
 from gateway.wire.headers import Header
 from gateway.wire.operations import Operation
 from gateway.wire.request_head import RequestHead
@@ -25,11 +29,13 @@ from tests.doubles.client import FakeClient
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import FakeTransport
+from tests.doubles.wakes import CountedWakes
 from tests.gateway.samples import CALLER, CHAT, tier_map, token_tier
 from tests.stores import eventually
 from tiers.tiermap import Budget, Route, Tier
 
 KEY = b"sk-the-secret-of-this-test"
+HEARTBEAT_SECONDS = 0.05
 BOUND_SECONDS = 5.0
 """How long a request may take before its test fails."""
 
@@ -149,6 +155,7 @@ def rig(
     admission = Admission(ledger=ledger, clock=clock, budgets=budgets, tiers=whole.tiers, abandon=settler.release_later)
     records: list[RequestRecord] = []
     numbers = itertools.count(1)
+    wakes = CountedWakes()
     pipeline = Pipeline(
         authenticate=Authenticator({digest(KEY): caller}),
         route=Router(whole),
@@ -156,6 +163,8 @@ def rig(
         forward=Forwarder(fleet=Fleet(stations), clock=clock),
         relay=Relay(clock=clock),
         settle=settler,
+        hold=Hold(wakes=wakes, waker=Waker(wakes=wakes, report=untold), clock=clock),
+        heartbeats=Heartbeats(HEARTBEAT_SECONDS),
         observe=Observer(hooks=[lambda record, _: records.append(record)], clock=clock),
         clock=clock,
         request_ids=lambda: f"req_{next(numbers)}",

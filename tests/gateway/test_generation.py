@@ -8,15 +8,22 @@ from gateway.checked_map import CheckedMap, MapRejected
 from gateway.errors import UpstreamUnreachable
 from gateway.exchange import Caller
 from gateway.generation import Generation, Workshop, callers_of
+from gateway.heartbeat import Heartbeats
+from gateway.hold import Hold
 from gateway.observe import Observer
 from gateway.relay import Relay
 from gateway.served import ServedMap
 from gateway.settle import Settler
 from gateway.telemetry.log import Log
+from gateway.upstream.health import untold
+from gateway.upstream.transports import directly
+from gateway.upstream.waking import Waker
+from gateway.upstream.warmths import Warmths
 from gateway.upstream.ways import Ways
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import FakeTransport
+from tests.doubles.wakes import CountedWakes
 from tests.gateway.samples import tier_map, token_tier
 from tiers.tiermap import Breaker, Endpoint, Key, SecretReference, Tier, Timeouts
 
@@ -32,6 +39,7 @@ class Bench:
     def __init__(self) -> None:
         clock = ManualClock()
         ledger = FailingLedger(clock.unix)
+        wakes = CountedWakes()
         self.ways: dict[str, FakeTransport] = {}
         self.workshop = Workshop(
             ledger=ledger,
@@ -43,6 +51,10 @@ class Bench:
             request_ids=lambda: "req_1",
             body_bytes_max=1000,
             ways=Ways(self.connect),
+            transports=directly,
+            warmths=Warmths(clock),
+            hold=Hold(wakes=wakes, waker=Waker(wakes=wakes, report=untold), clock=clock),
+            heartbeats=Heartbeats(10),
         )
 
     def connect(self, url: str, timeouts: Timeouts) -> FakeTransport:

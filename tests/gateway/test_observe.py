@@ -2,8 +2,9 @@
 
 import msgspec
 
+from gateway.journey import Journey
 from gateway.observe import Observer, record_of
-from gateway.record import Charge, RequestRecord
+from gateway.record import Charge, RequestRecord, RunpodTrace
 from gateway.wire.identity import Identity
 from tests.doubles.clock import ManualClock
 from tests.gateway.samples import attempt, call, exchange, token_tier
@@ -142,3 +143,26 @@ def test_no_record_holds_a_prompt_or_a_key() -> None:
     asked = call(messages=[{"content": "my prompt"}])
     assert b"my prompt" not in msgspec.json.encode(record_of(exchange(call=asked), 1.0))
     assert not set(RequestRecord.__struct_fields__) & {"body", "prompt", "answer", "authorization"}
+
+
+def test_where_the_time_went_at_runpod_is_told_of_the_last_attempt() -> None:
+    """The wait for a worker is the whole request's."""
+    ended = exchange(attempts=[attempt()])
+    assert record_of(ended, 1007.0).runpod is None
+    ended.at_runpod, ended.held_seconds = True, 30.25
+    held = record_of(ended, 1007.0).runpod
+    assert held is not None
+    assert (held.held_seconds, held.way, held.worker_delay_seconds) == (30.25, "", None)
+    ended.attempts[-1].journey = journey = Journey()
+    journey.way, journey.cold, journey.job, journey.worker, journey.tries = "job", True, "job-1-u1", "w1", 1
+    journey.delay_seconds, journey.execution_seconds = 105.5, 2.25
+    assert record_of(ended, 1007.0).runpod == RunpodTrace(
+        held_seconds=30.25,
+        way="job",
+        cold=True,
+        job="job-1-u1",
+        worker="w1",
+        tries=1,
+        worker_delay_seconds=105.5,
+        execution_seconds=2.25,
+    )

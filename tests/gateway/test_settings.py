@@ -37,6 +37,7 @@ def test_a_tier_map_is_all_that_must_be_given() -> None:
         drain_seconds=30.0,
         drain_delay_seconds=0.0,
         admin_key=None,
+        runpod_speed=1.0,
         processes=1,
     )
 
@@ -53,6 +54,7 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "TIERGATE_DRAIN_SECONDS": "2.5",
         "TIERGATE_DRAIN_DELAY_SECONDS": "5",
         "TIERGATE_ADMIN_KEY": "file:/run/secrets/admin",
+        "TIERGATE_RUNPOD_SPEED": "20",
         "TIERGATE_PROCESSES": "4",
     }.items():
         monkeypatch.setenv(variable, value)
@@ -66,6 +68,7 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         drain_seconds=2.5,
         drain_delay_seconds=5.0,
         admin_key=SecretReference("file", "/run/secrets/admin"),
+        runpod_speed=20.0,
         processes=4,
     )
     assert set(ENVIRONMENT.values()) == set(Settings.__dataclass_fields__)
@@ -110,6 +113,8 @@ def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
         ("drain_seconds", "nan", "--drain-seconds"),
         ("drain_seconds", "inf", "--drain-seconds"),
         ("drain_delay_seconds", "soon", "--drain-delay-seconds"),
+        ("runpod_speed", "0", "--runpod-speed"),
+        ("runpod_speed", "1001", "--runpod-speed"),
         ("admin_key", "sk-the-key-itself", "--admin-key"),
     ],
 )

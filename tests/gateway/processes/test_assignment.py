@@ -39,6 +39,7 @@ ASSIGNMENT = Assignment(
     body_bytes_max=1000,
     drain_seconds=2.5,
     drain_delay_seconds=0.5,
+    runpod_speed=20.0,
     admin_digest="",
 )
 
@@ -59,6 +60,7 @@ def test_a_child_gets_the_settings_that_concern_it() -> None:
         body_bytes_max=1000,
         drain_seconds=2.5,
         drain_delay_seconds=0.5,
+        runpod_speed=20.0,
     )
 
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from gateway.errors import UpstreamFailed, UpstreamUnreachable
-from gateway.upstream.probe import Probe, health_url, probe_of
+from gateway.upstream.probe import Probe, probe_of
 from gateway.upstream.transport import Transport
 from gateway.wire.header_lines import HeaderLines
 from tests.doubles.transport import FakeResponse, FakeTransport, Hang
@@ -20,25 +20,6 @@ JOBS = {"completed": 1, "failed": 0, "inProgress": 0, "inQueue": 0, "retried": 0
 
 def answer(status: int = 200, body: bytes = b"{}") -> FakeResponse:
     return FakeResponse(body, status=status)
-
-
-@pytest.mark.parametrize(
-    ("url", "health"),
-    [
-        (RUNPOD, "https://api.runpod.ai/v2/abc123"),
-        ("https://api.runpod.ai/v2/abc123/openai", "https://api.runpod.ai/v2/abc123"),
-        ("http://127.0.0.1:9300/v2/abc123/openai/v1", "http://127.0.0.1:9300/v2/abc123"),
-        ("https://abc123.api.runpod.ai/v1", "https://api.runpod.ai/v2/abc123"),
-        ("https://abc123.api.runpod.ai", "https://api.runpod.ai/v2/abc123"),
-        ("https://abc123-8000.proxy.runpod.net/v1", None),
-        ("http://127.0.0.1:9100/v1", None),
-        ("https://api.openai.com/v1", None),
-        ("https://api.runpod.ai.example/v1", None),
-    ],
-)
-def test_runpods_endpoints_have_an_address_that_wakes_no_worker(url: str, health: str | None) -> None:
-    """Those with a queue, wherever they are, and those with a load balancer."""
-    assert health_url(url) == health
 
 
 @pytest.mark.parametrize(

@@ -99,8 +99,8 @@ class Exchange:
 
     __slots__ = (
         "at_runpod", "attempts", "call", "caller", "candidates", "due", "ended_at", "error", "held", "held_seconds",
-        "identity", "operation", "outcome", "received_at", "received_unix", "request_id", "responded", "status", "unfinished",
-        "usage", "usage_reported",
+        "identity", "operation", "outcome", "received_at", "received_unix", "request_id", "responded", "status",
+        "unfinished", "usage", "usage_reported",
     )  # fmt: skip
 
     def __init__(

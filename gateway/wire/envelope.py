@@ -25,10 +25,11 @@ def refusal_event(body: bytes) -> bytes:
     """What an endpoint said to a request that the caller must change, as the one event of its stream."""
     try:
         told = msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        told = None
+    if not isinstance(told, dict):
         told = {"error": {"message": body.decode("utf-8", "replace"), "type": "invalid_request_error"}}
-    if isinstance(told, dict):
-        told.setdefault("type", "error")
+    told.setdefault("type", "error")
     return b"event: error\ndata: " + msgspec.json.encode(told) + b"\n\n"
 
 

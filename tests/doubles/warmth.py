@@ -1,20 +1,13 @@
 """How awake an endpoint is, as a test says."""
 
-from dataclasses import dataclass
-
-from gateway.upstream.warmth import Warmth
+from gateway.upstream.warmth import Outlook, Warmth
 from tests.doubles.clock import ManualClock
 from tiers.tiermap import Workers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hope:
-    """Fulfils ``tiers.warmth.Outlook``."""
-
-    seconds: float = 30.0
-    hopeless: bool = False
-    uncertain: bool = False
-    reason: str = ""
+def hope(*, seconds: float = 30.0, hopeless: bool = False, uncertain: bool = False, reason: str = "") -> Outlook:
+    """An outlook; unless told otherwise, a worker comes in half a minute."""
+    return Outlook(seconds=seconds, hopeless=hopeless, uncertain=uncertain, reason=reason)
 
 
 class ManualWarmth(Warmth):
@@ -29,8 +22,7 @@ class ManualWarmth(Warmth):
         workers = Workers(max=workers_max, slots=worker_slots)
         super().__init__(base="https://api.runpod.test/v2/e1", workers=workers, clock=ManualClock())
         self.room = 0
-        self.hope = Hope()
-        self._heard: list[object] = []
+        self.hope = hope()
 
     def wake(self, room: int) -> None:
         """Its workers can take so many requests from now on; 0 is asleep."""
@@ -47,7 +39,7 @@ class ManualWarmth(Warmth):
         """See ``Warmth``."""
         return min(self.workers.max, -(-waiting // self.workers.slots))
 
-    def outlook(self) -> Hope:  # type: ignore[override] - it has the same fields
+    def outlook(self) -> Outlook:
         """See ``Warmth``."""
         return self.hope
 

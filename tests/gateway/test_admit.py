@@ -315,6 +315,20 @@ async def test_a_queue_is_bounded_in_time() -> None:
     await keeper.enter("d")
 
 
+async def test_who_has_waited_for_a_worker_waits_for_a_slot_up_to_its_deadline() -> None:
+    """However short the queue: another process's calls may have taken the slots of the worker that woke up."""
+    keeper = gatekeeper(queue=Queue(length=0, wait_seconds=0))
+    await keeper.enter("first")
+    held = keeper.enter("held", due=keeper.clock.monotonic() + 60, held_seconds=30.0)
+    task = asyncio.get_running_loop().create_task(held)
+    await eventually(lambda: keeper.admit.queue_lengths()["routing"] == 1)
+    await keeper.leave("first")
+    await task
+    assert keeper.admitted == ["first", "held"]
+    with pytest.raises(TierSaturated, match="stayed taken"):
+        await keeper.enter("late", due=keeper.clock.monotonic() + 0.02, held_seconds=30.0)
+
+
 async def test_a_request_that_waited_in_vain_has_its_wait_on_record() -> None:
     """The attempt says how long it was, and that it was never admitted."""
     keeper = gatekeeper(queue=Queue(length=5, wait_seconds=0.02))

@@ -4,7 +4,7 @@ from typing import Any
 
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import EVENTS, FakeResponse, Gate, Hang
-from tests.doubles.warmth import Hope, ManualWarmth
+from tests.doubles.warmth import ManualWarmth, hope
 from tests.gateway.rig import Rig, rig
 from tests.gateway.samples import ANSWER, budget, request, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
@@ -102,7 +102,7 @@ async def test_what_is_refused_after_a_sign_of_life_is_told_inside_the_stream() 
 async def test_where_waiting_is_in_vain_the_next_tier_serves() -> None:
     """It has spilled over, as from a tier without a slot."""
     subject, warmth = asleep(token_tier("routing", fallback=("reasoning",)), token_tier("reasoning"))
-    warmth.hope = Hope(hopeless=True, reason="it may have no worker")
+    warmth.hope = hope(hopeless=True, reason="it may have no worker")
     subject.transports["reasoning/0"].then(FakeResponse(ANSWER))
     client = FakeClient(request())
     record = await subject.serve(client)
@@ -113,7 +113,7 @@ async def test_where_waiting_is_in_vain_the_next_tier_serves() -> None:
 async def test_without_another_tier_it_is_refused_with_the_time_to_come_back() -> None:
     """A 503, which the SDK tries again; never a 429."""
     subject, warmth = asleep()
-    warmth.hope = Hope(hopeless=True, reason="its workers crash")
+    warmth.hope = hope(hopeless=True, reason="its workers crash")
     client = FakeClient(request())
     record = await subject.serve(client)
     assert (client.status, client.error["code"], record.error) == (503, "tier_cold", "tier_cold")
@@ -124,12 +124,12 @@ async def test_without_another_tier_it_is_refused_with_the_time_to_come_back() -
 
 async def test_a_tier_may_prefer_another_one_to_waiting() -> None:
     """``cold: spill``; so does one whose worker is not expected before the deadline."""
-    for tier, hope in (
-        (token_tier("routing", fallback=("reasoning",), cold="spill"), Hope(seconds=1)),
-        (token_tier("routing", fallback=("reasoning",), timeouts=Timeouts(total=20)), Hope(seconds=30)),
+    for tier, expected in (
+        (token_tier("routing", fallback=("reasoning",), cold="spill"), hope(seconds=1)),
+        (token_tier("routing", fallback=("reasoning",), timeouts=Timeouts(total=20)), hope(seconds=30)),
     ):
         subject, warmth = asleep(tier, token_tier("reasoning"))
-        warmth.hope = hope
+        warmth.hope = expected
         subject.transports["reasoning/0"].then(FakeResponse(ANSWER))
         record = await subject.serve(FakeClient(request()))
         assert (record.tier, record.reason) == ("reasoning", "spill-over")

@@ -7,7 +7,7 @@ import pytest
 from gateway.errors import TierCold
 from gateway.upstream.gate import Gate
 from tests.doubles.wakes import CountedWakes
-from tests.doubles.warmth import Hope, ManualWarmth
+from tests.doubles.warmth import ManualWarmth, hope
 from tests.stores import eventually
 
 
@@ -125,7 +125,7 @@ async def test_where_waiting_is_in_vain_all_are_told_when_to_come_back() -> None
     line = Line()
     line.come(3)
     await line.gone(1)
-    line.warmth.hope = Hope(hopeless=True, reason="its workers crash")
+    line.warmth.hope = hope(hopeless=True, reason="its workers crash")
     line.warmth.wake(0)
     await eventually(lambda: all(call.done() for call in line.calls))
     for call in line.calls[1:]:
@@ -142,7 +142,7 @@ async def test_where_there_is_no_capacity_those_go_elsewhere_who_can() -> None:
     line.come(2)
     await line.gone(1)
     line.come(1, spills=True)
-    line.warmth.hope = Hope(uncertain=True, reason="no capacity")
+    line.warmth.hope = hope(uncertain=True, reason="no capacity")
     line.warmth.wake(0)
     await eventually(line.calls[2].done)
     assert isinstance(line.calls[2].exception(), TierCold)

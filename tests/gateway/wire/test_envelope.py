@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway.errors import BudgetExhausted, InvalidRequest, TierSaturated, Unauthorized
-from gateway.wire.envelope import error_body, error_event, error_headers
+from gateway.wire.envelope import error_body, error_event, error_headers, refusal_event
 
 
 def test_a_body_has_openais_four_fields() -> None:
@@ -48,3 +48,25 @@ def test_an_unknown_key_is_challenged() -> None:
     """RFC 9110 asks for it with 401, and with no other status."""
     assert dict(error_headers(Unauthorized("Who?")))[b"www-authenticate"] == b"Bearer"
     assert dict(error_headers(TierSaturated("Full."))) == {b"content-type": b"application/json"}
+
+
+@pytest.mark.parametrize(
+    ("said", "event"),
+    [
+        (
+            b'{"error":{"message":"no","code":400}}',
+            b'event: error\ndata: {"error":{"message":"no","code":400},"type":"error"}\n\n',
+        ),
+        (
+            b"<html>",
+            b'event: error\ndata: {"error":{"message":"<html>","type":"invalid_request_error"},"type":"error"}\n\n',
+        ),
+        (
+            b'"no"',
+            b'event: error\ndata: {"error":{"message":"\\"no\\"","type":"invalid_request_error"},"type":"error"}\n\n',
+        ),
+    ],
+)
+def test_what_an_endpoint_refuses_can_be_told_inside_a_stream(said: bytes, event: bytes) -> None:
+    """In its own words, as an event that every SDK takes for an error."""
+    assert refusal_event(said) == event

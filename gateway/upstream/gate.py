@@ -124,11 +124,13 @@ class Gate:
             granted = await self._wakes.claim(self.warmth.base, wanted, self._scouts + wanted)
         finally:
             self._claiming = False
-        while granted and self._line and not self.warmth.ready:
-            granted -= self._let_go(scout=True)
-        if granted:
-            await self._wakes.release(self.warmth.base, granted)
-            self.look()
+        left = granted
+        while left and self._line and not self.warmth.ready:
+            left -= self._let_go(scout=True)
+        if left:
+            await self._wakes.release(self.warmth.base, left)
+        if granted == wanted:
+            self.look()  # more may have come meanwhile; where others are out, there is time to look again
 
     def _let_go(self, *, scout: bool) -> bool:
         """Let the first go, but for one who has just left by itself; says whether it went."""

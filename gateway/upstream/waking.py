@@ -8,6 +8,7 @@ from gateway.upstream.gate import Wakes
 from gateway.upstream.health import Report
 from gateway.upstream.station import Station
 from gateway.upstream.transport import Waking
+from tiers.warmth import State
 
 
 class Waker:
@@ -25,15 +26,14 @@ class Waker:
             UpstreamFailed: The endpoint did not hear it.
         """
         warmth = station.warmth
-        if warmth is None or warmth.ready or warmth.state == "waking":
+        if warmth is None or warmth.ready or warmth.state is State.WAKING:
             return False
         if not await self._wakes.claim(warmth.base, 1, 1):
             return False
         try:
             await cast("Waking", station.transport).wake([station.headers])
-        except BaseException:
-            await self._wakes.release(warmth.base, 1)
-            raise
+        finally:
+            await self._wakes.release(warmth.base, 1)  # from now on its state says that it wakes
         return True
 
     def wake_later(self, station: Station) -> None:

@@ -25,6 +25,7 @@ class Sleeper(FakeTransport):
         self.woken = 0
         self.headers: Sequence[HeaderLines] = ()
         self.error: UpstreamFailed | None = None
+        self.warmth: ManualWarmth | None = None
 
     async def wake(self, headers: Sequence[HeaderLines]) -> None:
         """See ``Waking``."""
@@ -33,6 +34,8 @@ class Sleeper(FakeTransport):
         await asyncio.sleep(0)
         if self.error is not None:
             raise self.error
+        if self.warmth is not None:
+            self.warmth.called()
 
 
 class Bed:
@@ -41,7 +44,7 @@ class Bed:
     def __init__(self, *, sleeps: bool = True) -> None:
         tier = token_tier()
         self.transport = Sleeper()
-        self.warmth = ManualWarmth()
+        self.warmth = self.transport.warmth = ManualWarmth()
         self.station = Station(
             tier=tier,
             endpoint=tier.endpoints[0],

@@ -14,7 +14,6 @@ from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap, MapRejected
 from gateway.exchange import Caller, Clock
 from gateway.forward import Forwarder
-from gateway.heartbeat import Heartbeats
 from gateway.hold import Hold
 from gateway.observe import Observer
 from gateway.pipeline import Pipeline
@@ -61,7 +60,6 @@ class Workshop:
     transports: MakeTransport
     warmths: Warmths
     hold: Hold
-    heartbeats: Heartbeats
 
     def make(self, checked: CheckedMap, served: ServedMap, before: Generation | None = None) -> Generation:
         """A generation for ``checked``. May run in a thread of its own; its only I/O is to read CA certificates.
@@ -110,7 +108,6 @@ class Workshop:
                 relay=self.relay,
                 settle=self.settler,
                 hold=self.hold,
-                heartbeats=self.heartbeats,
                 observe=self.observe,
                 clock=self.clock,
                 request_ids=self.request_ids,

@@ -39,7 +39,6 @@ from gateway.errors import (
 )
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.forward import Forwarder
-from gateway.heartbeat import Heartbeat, Heartbeats
 from gateway.hold import Hold, Passage
 from gateway.observe import Observer
 from gateway.relay import Ending, Relay
@@ -73,7 +72,6 @@ class Pipeline:
         relay: Relay,
         settle: Settler,
         hold: Hold,
-        heartbeats: Heartbeats,
         observe: Observer,
         clock: Clock,
         request_ids: Callable[[], str],
@@ -89,7 +87,6 @@ class Pipeline:
         self._relay = relay
         self._settle = settle
         self._hold = hold
-        self._heartbeats = heartbeats
         self._observe = observe
         self._clock = clock
         self._request_ids = request_ids
@@ -197,24 +194,19 @@ class Pipeline:
     async def _awaited(
         self, exchange: Exchange, candidate: Candidate, station: Station, head: RequestHead, client: Client
     ) -> Ending:
-        """One attempt at an endpoint whose workers may sleep; who waits for the stream is given signs of life."""
-        heartbeat: Heartbeat | None = None
-        if _call_of(exchange).stream and not exchange.responded:
-            heartbeat = self._heartbeats.watch(client, candidate.tier.name)
-        passage: Passage | None = None
+        """One attempt at an endpoint whose workers may sleep."""
+        passage = self._hold.passage(exchange, candidate.tier, station, client)
         fault: BaseException | None = None
         ending: Ending | None = None
         try:
-            passage = await self._hold(exchange, candidate.tier, station)
-            ending = await self._attempt(exchange, candidate, station, head, client, heartbeat=heartbeat)
+            with passage.scope:
+                await passage.enter()
+                ending = await self._attempt(exchange, candidate, station, head, client, passage=passage)
         except BaseException as error:  # noqa: BLE001 - raised below, once the gate and the client know
             fault = error
-        if passage is not None:
-            passage.over()
-        else:
+        if not passage.entered:
             exchange.attempts.append(Attempt(tier=candidate.tier, reason=candidate.reason))
-        if heartbeat is not None:
-            await heartbeat.stop()
+        await passage.over()
         try:
             if fault is not None or ending is None:
                 raise fault or RuntimeError("An attempt ended without an answer and without an error.")
@@ -231,7 +223,7 @@ class Pipeline:
         client: Client,
         *,
         avoid: Container[str] = (),
-        heartbeat: Heartbeat | None = None,
+        passage: Passage | None = None,
     ) -> Ending:
         """Admission to settlement. Whatever ends it, the endpoint is left, the reservation settled, the slot freed."""
         on_trial = not station.health.well
@@ -245,8 +237,8 @@ class Pipeline:
             flight = self._forward.depart(attempt, station)
             answer = await self._forward(exchange, attempt, flight, _call_of(exchange), head)
             check_length(attempt, answer)
-            if heartbeat is not None:
-                await heartbeat.stop()
+            if passage is not None:
+                await passage.answered()
             attempt.begun = True
             ending = await self._relay(exchange, attempt, answer, client)
         except BaseException as error:  # noqa: BLE001 - raised below, once the attempt is settled

@@ -7,7 +7,7 @@ through as slots of awake workers come, so that those who have waited long are n
 
 import asyncio
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol
 
 from gateway.errors import TierCold
@@ -27,13 +27,24 @@ class Wakes(Protocol):
         """So many are back."""
 
 
-class _Waiting:
-    __slots__ = ("pass_", "spills", "tier")
+class Turn:
+    """One call at the gate: it waits, or it is under way.
+
+    Attributes:
+        tier: Its tier's name.
+        spills: Whether another tier would serve it.
+        scout: Whether it went while no worker was awake.
+        recall: Ends a scout's way, while it has no answer.
+    """
+
+    __slots__ = ("may_go", "recall", "scout", "spills", "tier")
 
     def __init__(self, tier: str, *, spills: bool) -> None:
-        self.pass_: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.spills = spills
+        self.may_go: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tier = tier
+        self.spills = spills
+        self.scout = False
+        self.recall: Callable[[TierCold], None] | None = None
 
 
 class Gate:
@@ -42,8 +53,8 @@ class Gate:
     def __init__(self, warmth: Warmth, wakes: Wakes) -> None:
         self.warmth = warmth
         self._wakes = wakes
-        self._line: deque[_Waiting] = deque()
-        self._scouts = 0
+        self._line: deque[Turn] = deque()
+        self._scouts: set[Turn] = set()
         self._claiming = False
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -54,41 +65,38 @@ class Gate:
         """Whether a call may go at once, past nobody who waits."""
         return self.warmth.ready and not self._line
 
-    async def enter(self, tier: str, *, spills: bool) -> bool:
-        """Wait until one may go, which counts as under way until ``leave``. Says whether one goes as a scout.
-
-        ``spills`` is whether another tier would serve the call.
+    async def enter(self, turn: Turn) -> None:
+        """Wait until it may go. From then on it is under way until ``leave``.
 
         Raises:
             TierCold: There is no point in waiting, or another tier may do better.
         """
-        waiting = _Waiting(tier, spills=spills)
-        self._line.append(waiting)
+        self._line.append(turn)
         self.warmth.waiting = len(self._line)
         try:
             self.look()
-            return await waiting.pass_
+            await turn.may_go
         except asyncio.CancelledError:
-            if waiting.pass_.done() and not waiting.pass_.cancelled() and waiting.pass_.exception() is None:
-                self.leave(scout=waiting.pass_.result())
+            if turn.may_go.done() and not turn.may_go.cancelled() and turn.may_go.exception() is None:
+                self.leave(turn)
             raise
         finally:
-            if waiting in self._line:
-                self._line.remove(waiting)
+            if turn in self._line:
+                self._line.remove(turn)
             self.warmth.waiting = len(self._line)
 
-    def leave(self, *, scout: bool) -> None:
-        """A call that had gone is over."""
+    def leave(self, turn: Turn | None) -> None:
+        """A call that had gone is over; ``None`` is one that found the gate open."""
         self.warmth.under_way -= 1
-        if scout:
-            self._scouts -= 1
+        if turn is not None and turn.scout:
+            self._scouts.discard(turn)
             self._begin(self._wakes.release(self.warmth.base, 1))
         if self._line:
             self.look()
 
     def look(self) -> None:
-        """Let through whom the endpoint's condition lets through."""
-        if not self._line:
+        """Let through whom the endpoint's condition lets through, and send away whom it gives no hope."""
+        if not self._line and not self._scouts:
             return
         if self.warmth.ready:
             room = self.warmth.capacity() - self.warmth.under_way
@@ -105,23 +113,27 @@ class Gate:
         self.look()
 
     def _send_away(self) -> None:
-        """Refuse those for whom waiting is in vain, or not the best that can be done."""
+        """Refuse those for whom waiting is in vain, or not the best that can be done; call back scouts of that kind."""
         outlook = self.warmth.outlook()
-        for waiting in list(self._line):
-            if outlook.hopeless or (waiting.spills and outlook.uncertain):
-                self._line.remove(waiting)
-                if not waiting.pass_.done():
-                    waiting.pass_.set_exception(cold(waiting.tier, self.warmth))
+        if not outlook.hopeless and not outlook.uncertain:
+            return
+        for turn in [each for each in self._line if outlook.hopeless or each.spills]:
+            self._line.remove(turn)
+            if not turn.may_go.done():
+                turn.may_go.set_exception(cold(turn.tier, self.warmth))
+        for turn in [each for each in self._scouts if outlook.hopeless or each.spills]:
+            if turn.recall is not None:
+                turn.recall(cold(turn.tier, self.warmth))
 
     def _send_scouts(self) -> None:
-        wanted = self.warmth.needed(len(self._line) + self._scouts) - self._scouts
+        wanted = self.warmth.needed(len(self._line) + len(self._scouts)) - len(self._scouts)
         if wanted > 0 and self._line and not self._claiming:
             self._claiming = True
             self._begin(self._claim(wanted))
 
     async def _claim(self, wanted: int) -> None:
         try:
-            granted = await self._wakes.claim(self.warmth.base, wanted, self._scouts + wanted)
+            granted = await self._wakes.claim(self.warmth.base, wanted, len(self._scouts) + wanted)
         finally:
             self._claiming = False
         left = granted
@@ -134,12 +146,14 @@ class Gate:
 
     def _let_go(self, *, scout: bool) -> bool:
         """Let the first go, but for one who has just left by itself; says whether it went."""
-        waiting = self._line.popleft()
-        if waiting.pass_.done():
+        turn = self._line.popleft()
+        if turn.may_go.done():
             return False
         self.warmth.under_way += 1
-        self._scouts += scout
-        waiting.pass_.set_result(scout)
+        turn.scout = scout
+        if scout:
+            self._scouts.add(turn)
+        turn.may_go.set_result(None)
         return True
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:

@@ -53,8 +53,12 @@ class Bench:
             ways=Ways(self.connect),
             transports=directly,
             warmths=Warmths(clock),
-            hold=Hold(wakes=wakes, waker=Waker(wakes=wakes, report=untold), clock=clock),
-            heartbeats=Heartbeats(10),
+            hold=Hold(
+                wakes=wakes,
+                waker=Waker(wakes=wakes, report=untold),
+                heartbeats=Heartbeats(10),
+                clock=clock,
+            ),
         )
 
     def connect(self, url: str, timeouts: Timeouts) -> FakeTransport:

@@ -122,6 +122,40 @@ async def test_without_another_tier_it_is_refused_with_the_time_to_come_back() -
     await subject.assert_clean()
 
 
+async def test_who_went_to_wake_a_worker_goes_to_the_next_tier_where_none_comes() -> None:
+    """Its try is ended, and what it held is given back."""
+    subject, warmth = asleep(token_tier("routing", fallback=("reasoning",)), token_tier("reasoning"))
+    hanging = Hang()
+    subject.transport.then(FakeResponse(hanging))
+    subject.transports["reasoning/0"].then(FakeResponse(ANSWER))
+    client = FakeClient(request())
+    task = subject.start(client)
+    await hanging.reached.wait()
+    warmth.hope = hope(uncertain=True, reason="no capacity")
+    warmth.wake(0)
+    record = await subject.end_of(task)
+    assert (client.status, record.tier, record.reason, record.attempts) == (200, "reasoning", "spill-over", 2)
+    assert subject.stations[0].health.well
+    assert warmth.under_way == 0
+    await subject.assert_clean()
+
+
+async def test_an_answer_that_has_begun_is_not_called_back() -> None:
+    """Whatever is said of the endpoint meanwhile."""
+    subject, warmth = asleep(token_tier("routing", fallback=("reasoning",)), token_tier("reasoning"))
+    slow = Gate()
+    subject.transport.then(FakeResponse(ROLE, HELLO, slow, STOP, USAGE_CHUNK, DONE, headers=EVENTS))
+    client = FakeClient(request(stream=True))
+    task = subject.start(client)
+    await slow.reached.wait()
+    warmth.hope = hope(hopeless=True)
+    warmth.wake(0)
+    slow.opened.set()
+    record = await subject.end_of(task)
+    assert (record.outcome, record.tier) == ("ok", "routing")
+    await subject.assert_clean()
+
+
 async def test_a_tier_may_prefer_another_one_to_waiting() -> None:
     """``cold: spill``; so does one whose worker is not expected before the deadline."""
     for tier, expected in (

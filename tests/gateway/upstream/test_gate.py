@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from gateway.errors import TierCold
-from gateway.upstream.gate import Gate
+from gateway.upstream.gate import Gate, Turn
+from gateway.upstream.warmth import Outlook
 from tests.doubles.wakes import CountedWakes
 from tests.doubles.warmth import ManualWarmth, hope
 from tests.stores import eventually
@@ -18,19 +19,21 @@ class Line:
         self.warmth = ManualWarmth(workers_max=workers_max, worker_slots=worker_slots)
         self.wakes = CountedWakes()
         self.gate = Gate(self.warmth, self.wakes)
-        self.calls: list[asyncio.Task[bool]] = []
+        self.turns: list[Turn] = []
+        self.calls: list[asyncio.Task[None]] = []
 
     def come(self, count: int, *, spills: bool = False) -> None:
         """So many calls begin to wait."""
-        loop = asyncio.get_running_loop()
-        self.calls += [loop.create_task(self.gate.enter("routing", spills=spills)) for _ in range(count)]
+        turns = [Turn("routing", spills=spills) for _ in range(count)]
+        self.turns += turns
+        self.calls += [asyncio.get_running_loop().create_task(self.gate.enter(turn)) for turn in turns]
 
     async def gone(self, count: int) -> list[bool]:
         """Wait until so many may go, and no more than these; says of each whether it is a scout."""
         await eventually(lambda: sum(call.done() for call in self.calls) >= count)
         for _ in range(5):
             await asyncio.sleep(0)
-        went = [call.result() for call in self.calls if call.done()]
+        went = [turn.scout for turn, call in zip(self.turns, self.calls, strict=True) if call.done()]
         assert len(went) == count
         return went
 
@@ -74,7 +77,7 @@ async def test_they_are_let_through_in_order_as_slots_of_awake_workers_come() ->
     line.warmth.wake(10)
     await line.gone(10)
     assert [call.done() for call in line.calls] == [True] * 10 + [False] * 15
-    line.gate.leave(scout=True)
+    line.gate.leave(line.turns[0])
     assert await line.gone(11) == [True] * 3 + [False] * 8
     line.warmth.wake(20)
     await line.gone(21)
@@ -91,7 +94,7 @@ async def test_who_comes_while_others_wait_does_not_overtake_them() -> None:
     await line.gone(4)
     assert not line.gate.open
     line.come(1)
-    line.gate.leave(scout=True)
+    line.gate.leave(line.turns[0])
     await line.gone(5)
     assert [call.done() for call in line.calls] == [True] * 5 + [False] * 8
     await line.end()
@@ -102,7 +105,7 @@ async def test_when_a_scout_is_back_and_nobody_awake_the_next_one_goes() -> None
     line = Line()
     line.come(5)
     await line.gone(1)
-    line.gate.leave(scout=True)
+    line.gate.leave(line.turns[0])
     assert await line.gone(2) == [True, True]
     assert line.wakes.granted == 2
     await eventually(lambda: line.wakes.out[line.warmth.base] == 1)
@@ -148,6 +151,24 @@ async def test_where_there_is_no_capacity_those_go_elsewhere_who_can() -> None:
     assert isinstance(line.calls[2].exception(), TierCold)
     assert not line.calls[1].done()
     await line.end()
+
+
+@pytest.mark.parametrize("outlook", [hope(hopeless=True, reason="it crashes"), hope(uncertain=True)])
+async def test_a_scout_is_called_back_while_it_has_no_answer(outlook: Outlook) -> None:
+    """What it went for does not come, and another tier would serve it."""
+    line = Line()
+    line.come(1, spills=True)
+    await line.gone(1)
+    called_back: list[TierCold] = []
+    line.turns[0].recall = called_back.append
+    line.warmth.hope = outlook
+    line.warmth.wake(0)
+    assert [error.code for error in called_back] == ["tier_cold"]
+    line.turns[0].recall = None
+    line.warmth.wake(0)
+    assert len(called_back) == 1
+    line.gate.leave(line.turns[0])
+    assert line.warmth.under_way == 0
 
 
 async def test_who_leaves_the_line_takes_no_slot() -> None:

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from deploy.emulator.clock import SPEED_MAX, EmulatedClock
 from deploy.emulator.model.endpoint import Endpoint
 from deploy.emulator.model.errors import UnknownEndpoint
-from deploy.emulator.model.faults import ColdBody, FailureShape, Faults
+from deploy.emulator.model.faults import ColdBody, FailureShape, Faults, Operation
 from deploy.emulator.model.world import World
 
 
@@ -49,6 +49,7 @@ class FaultsBody(_Body):
     stuck_jobs: bool = False
     crash_in_job: bool = False
     remaining: int | None = Field(default=None, ge=0)
+    operation: Operation | None = None
     cold_body: ColdBody = "timed_out"
     failed_openai: FailureShape = "status_500"
 

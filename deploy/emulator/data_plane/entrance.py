@@ -84,6 +84,8 @@ class Guarded:
         faults = endpoint.faults
         if self._operation == "health" or not (faults.status or faults.reset or faults.silence):
             return
+        if faults.operation not in (None, self._operation):
+            return
         if faults.remaining is not None:
             if not faults.remaining:
                 return

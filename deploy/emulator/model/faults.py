@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 ColdBody = Literal["timed_out", "no_workers"]
+Operation = Literal[
+    "run", "runsync", "status", "stream", "cancel", "retry", "purge-queue", "requests", "openai", "balance"
+]
+"""What is called on the data plane; ``balance`` is any request to a load balancer."""
 FailureShape = Literal["status_500", "status_200"]
 
 
@@ -27,6 +31,7 @@ class Faults:
         stuck_jobs: Jobs begin and never end.
         crash_in_job: The worker dies when a job begins.
         remaining: For ``status``, ``reset`` and ``silence``: how many requests are still hit; ``None`` is all.
+        operation: For ``status``, ``reset`` and ``silence``: the one operation that is hit; ``None`` is every one.
         cold_body: Which of the two reported bodies a load balancer's HTTP 400 has.
         failed_openai: How a failed job shows on the platform's OpenAI route; both were reported.
     """
@@ -46,5 +51,6 @@ class Faults:
     stuck_jobs: bool = False
     crash_in_job: bool = False
     remaining: int | None = None
+    operation: Operation | None = None
     cold_body: ColdBody = "timed_out"
     failed_openai: FailureShape = "status_500"

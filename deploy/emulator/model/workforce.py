@@ -9,6 +9,7 @@ from deploy.emulator.model.cold_start import HELD_SECONDS, cold_start, revival_s
 from deploy.emulator.model.endpoint import Endpoint
 from deploy.emulator.model.names import new_id
 from deploy.emulator.model.scaling import next_scale_at, wanted_workers
+from deploy.emulator.model.vllm_command import is_vllm, words_at_start
 from deploy.emulator.model.worker import BEGINNINGS, Worker, WorkerState
 
 RETRY_SECONDS = (10.0, 20.0, 40.0, 80.0, 160.0, 300.0)
@@ -250,6 +251,8 @@ def _start_container(endpoint: Endpoint, worker: Worker, now: float, *, revived:
     worker.ready_at = now + load
     worker.engine_up = endpoint.instant_engines
     worker.say(now, "start container", "system")
+    for line in words_at_start(worker.config) if is_vllm(worker.config) else ():
+        worker.say(now, line)
     worker.say(now, f"Starting to load model {worker.config.served_model}...")
 
 

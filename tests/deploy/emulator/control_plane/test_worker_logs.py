@@ -62,8 +62,8 @@ async def test_a_log_begins_with_its_latest_lines_and_goes_on_with_each_new_one(
             "id": "2026-11-22T12:00:00.000000Z/000000000000",
         }
         rig.move(60)
-        lines = [event["line"] for event in await take(events, 3)]
-    assert lines == [line.text for line in worker.log][1:4]
+        lines = [event["line"] for event in await take(events, 6)]
+    assert lines == [line.text for line in worker.log][1:7]
     assert "Starting to load model Qwen/Qwen3-0.6B..." in lines
 
 

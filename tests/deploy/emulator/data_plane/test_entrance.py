@@ -42,6 +42,15 @@ async def test_a_status_can_be_demanded_for_so_many_requests() -> None:
         assert (await here.get(endpoint, "health")).status_code == 200
 
 
+async def test_a_fault_can_hit_one_operation_alone() -> None:
+    """What polls a job must bear a 429 that nobody else gets."""
+    async with running() as here:
+        endpoint = here.queue(Faults(status=429, operation="status", remaining=1))
+        job = (await here.post(endpoint, "run", {"input": {"prompt": "x"}})).json()
+        answers = [(await here.get(endpoint, f"status/{job['id']}")).status_code for _ in range(2)]
+        assert answers == [429, 200]
+
+
 async def test_health_is_never_spoiled() -> None:
     async with running() as here:
         endpoint = here.queue(Faults(status=503))

@@ -22,6 +22,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/die":
             os._exit(3)
         self.send_response(200)
+        if self.path == "/endless":
+            self.end_headers()
+            try:
+                while True:
+                    self.wfile.write(b"token ")
+            except OSError:
+                print("the caller has left", file=sys.stderr, flush=True)
+            return
         self.send_header("content-length", "100" if self.path == "/break" else "2")
         self.send_header("x-kept", "yes")
         self.end_headers()
@@ -103,6 +111,20 @@ async def test_an_answer_that_breaks_off_is_a_failure(client: httpx.AsyncClient,
     reply = await made.request(Call(method="GET", path="/break"))
     with pytest.raises(EngineFailed, match="broke off"):
         [piece async for piece in reply.pieces]
+    await made.stop()
+
+
+@pytest.mark.integration
+async def test_a_program_is_told_when_nobody_wants_its_answer_any_more(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    """By its connection's end: this is how the cancelling of a job ends an engine's generation."""
+    made = engine(client, tmp_path)
+    await made.start()
+    reply = await made.request(Call(method="GET", path="/endless"))
+    assert (await anext(reply.pieces)).startswith(b"token")
+    await reply.pieces.aclose()
+    await until(lambda: "the caller has left" in (tmp_path / "w.log").read_text(encoding="utf-8"))
     await made.stop()
 
 

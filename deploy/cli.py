@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import secrets
 import signal
 import sys
 from collections.abc import Sequence
@@ -13,10 +14,11 @@ from rich.markup import escape
 
 from deploy.emulator import command as emulation
 from deploy.errors import BadUsage, DeployError
+from deploy.local.emulator import KEY
 from deploy.local.layout import layout_for
 from deploy.local.programs import find_programs
 from deploy.local.report import report_console
-from deploy.local.system import LocalRun, Voices, run_local
+from deploy.local.system import COLD_SECONDS, COLD_SECONDS_MAX, LocalRun, Voices, run_local
 from deploy.settings import Settings, child_environments
 from tiers.load import load
 from tiers.problems import TierMapInvalid
@@ -24,10 +26,11 @@ from tiers.tiermap import TierMap
 
 _LOCAL_DESCRIPTION = """\
 Start a whole Tiergate on this machine and run a CrewAI Flow once through it:
-a real engine (llama.cpp with a small model) for every endpoint of the tier map
-on 127.0.0.1, the gateway, then the Flow. Prints the Flow's report, every LLM
-call with its tier, delays, tokens and cost, and what is left of each budget;
-then keeps serving until Ctrl-C.
+Runpod's emulator with a queue endpoint for every endpoint of the tier map on
+127.0.0.1, whose workers are real engines (llama.cpp with a small model) and
+start cold; the gateway; the Flow behind a load balancer of the emulator. Prints
+the Flow's report, every LLM call with its tier, delays, tokens and cost, and
+what is left of each budget; then keeps serving until Ctrl-C.
 """
 _LOCAL_EPILOG = """\
 environment:
@@ -44,6 +47,7 @@ examples:
       --flow examples/support_triage/flow.py:SupportTriageFlow
   tiergate-deploy local --once --tiers tiers.yaml --flow flow.py:MyFlow
 """
+_SEEDS = 1 << 31
 _SIGNAL_STATUS = 128
 
 
@@ -91,6 +95,13 @@ def parser() -> argparse.ArgumentParser:
         help="where logs and the embedded store's data are kept (default: .tiergate)",
     )
     local.add_argument(
+        "--cold-seconds",
+        type=_seconds,
+        default=COLD_SECONDS,
+        metavar="N",
+        help=f"how long a cold start takes at least; on Runpod it is minutes (default: {COLD_SECONDS:g})",
+    )
+    local.add_argument(
         "--orchestrator",
         type=Path,
         metavar="PATH",
@@ -106,7 +117,7 @@ def parser() -> argparse.ArgumentParser:
         "--engine",
         type=Path,
         metavar="PATH",
-        help="serves a tier instead of llama.cpp; called with --model, --port, --slots, --context",
+        help="runs behind tiers' workers instead of llama.cpp; called with --model, --port, --slots, --context",
     )
     emulate = commands.add_parser(
         "emulate",
@@ -138,12 +149,14 @@ def _local(arguments: argparse.Namespace, progress: Console) -> int:
         ),
         environments=child_environments(
             settings,
-            gateway_url=layout.base_url,
-            local_secrets=layout.local_secrets,
+            emulator_key=KEY,
+            emulator_secrets=layout.emulator_secrets,
             all_secrets=layout.all_secrets,
         ),
         flow=arguments.flow,
         once=arguments.once,
+        cold_seconds=arguments.cold_seconds,
+        seed=secrets.randbelow(_SEEDS),
     )
     voices = Voices(say=lambda line: progress.print(escape(line)), show=report_console(sys.stdout))
     return asyncio.run(_until_signalled(run, voices))
@@ -185,6 +198,13 @@ def _port(text: str) -> int:
     number = int(text)
     if not 0 < number < 1 << 16:
         raise argparse.ArgumentTypeError(f"{text} is not a port (1 to 65535)")
+    return number
+
+
+def _seconds(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= COLD_SECONDS_MAX:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {COLD_SECONDS_MAX:g}")
     return number
 
 

@@ -6,7 +6,8 @@ DeployError
 │   └── ProgramMissing  a program or package that has to be started is not installed
 ├── ProcessDied         a child ended by itself
 ├── NotReady            a child did not get ready in time
-└── GatewayUnreadable   the gateway's answer about its own records cannot be used
+├── GatewayUnreadable   the gateway's answer about its own records cannot be used
+└── EmulatorRefused     the emulator did not make or tell what it was asked for
 """
 
 from typing import ClassVar
@@ -55,3 +56,7 @@ class NotReady(DeployError):
 
 class GatewayUnreadable(DeployError):
     """The gateway did not answer a question about its own records, or not in the agreed form."""
+
+
+class EmulatorRefused(DeployError):
+    """The emulator did not make or tell what it was asked for."""

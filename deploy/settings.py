@@ -14,6 +14,8 @@ from pathlib import Path
 from deploy.errors import BadUsage
 
 DEMO_KEY_VARIABLE = "TIERGATE_DEMO_KEY"
+_ORCHESTRATORS = ("TIERGATE_URL", "TIERGATE_KEY", "TIERGATE_KEY_FILE")
+"""What somebody's own orchestrator is told; the one that is started here is told other things."""
 _LOOPBACK = ("127.0.0.1", "localhost")
 
 
@@ -57,41 +59,38 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildEnvironments:
-    """What each kind of child sees of the environment, with the keys of this start; never in ``repr``."""
+    """What each kind of child sees of the environment, with the key of this start; never in ``repr``."""
 
     demo_key: str = field(repr=False)
-    engine: Mapping[str, str] = field(repr=False)
+    emulator: Mapping[str, str] = field(repr=False)
+    """Also of every worker, which gets its endpoint's own environment in addition."""
     gateway: Mapping[str, str] = field(repr=False)
-    orchestrator: Mapping[str, str] = field(repr=False)
 
 
 def child_environments(
-    settings: Settings, *, gateway_url: str, local_secrets: Iterable[str], all_secrets: Iterable[str]
+    settings: Settings, *, emulator_key: str, emulator_secrets: Iterable[str], all_secrets: Iterable[str]
 ) -> ChildEnvironments:
     """The environments of one start.
 
     Args:
         settings: What this process was started with.
-        gateway_url: The gateway's base URL, ending in ``/v1``.
-        local_secrets: Variables with the keys of engines that this system starts itself: missing ones are
-            made up, as both sides of them are here.
-        all_secrets: Every variable that the tier map names as a secret. The gateway needs them; agents must
-            not have them: they know a tier's name, the gateway's URL and their own key.
+        emulator_key: The key that the emulator asks for.
+        emulator_secrets: Variables from which the gateway reads that key; what they hold here, perhaps the key
+            of a real account, is not for an emulator.
+        all_secrets: Every variable that the tier map names as a secret. The gateway needs them; workers must
+            not have them: agents know a tier's name, the gateway's URL and their own key.
     """
-    complete = dict(settings.environment)
-    for name in (DEMO_KEY_VARIABLE, *local_secrets):
-        if not complete.get(name, "").strip():
-            complete[name] = f"tg-{secrets.token_hex(20)}"
-    hidden = {*all_secrets, *local_secrets, DEMO_KEY_VARIABLE}
-    demo_key = complete[DEMO_KEY_VARIABLE].strip()
-    orchestrator = {name: value for name, value in complete.items() if name not in hidden}
-    orchestrator |= {"TIERGATE_URL": gateway_url, "TIERGATE_KEY": demo_key}
+    emulator_secrets = tuple(emulator_secrets)
+    demo_key = settings.environment.get(DEMO_KEY_VARIABLE, "").strip() or f"tg-{secrets.token_hex(20)}"
+    gateway = {**settings.environment, DEMO_KEY_VARIABLE: demo_key, **dict.fromkeys(emulator_secrets, emulator_key)}
+    hidden = {*all_secrets, *emulator_secrets, DEMO_KEY_VARIABLE, *_ORCHESTRATORS}
+    emulator = {name: value for name, value in settings.environment.items() if name not in hidden}
     # A proxy for the outside world must not be asked for addresses of this machine.
     for variable in ("NO_PROXY", "no_proxy"):
-        orchestrator[variable] = ",".join(
-            dict.fromkeys([*filter(None, complete.get(variable, "").split(",")), *_LOOPBACK])
+        emulator[variable] = ",".join(
+            dict.fromkeys([*filter(None, settings.environment.get(variable, "").split(",")), *_LOOPBACK])
         )
-    return ChildEnvironments(demo_key=demo_key, engine=complete, gateway=complete, orchestrator=orchestrator)
+    return ChildEnvironments(demo_key=demo_key, emulator=emulator, gateway=gateway)
 
 
 def _read(file: Path) -> str:

@@ -1,12 +1,11 @@
 """The command ``tiergate-orchestrator``: its arguments, its help, and its exit codes.
 
 CrewAI is imported only once a Flow is really to run (see ``run_command``), so that help and usage errors are
-instant.
+instant, and a server can say that it warms up.
 """
 
 import argparse
 import json
-import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,14 +13,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
-from orchestrator.settings import prepare_crewai, read_settings
+from orchestrator.run_names import is_run_name
+from orchestrator.settings import Settings, prepare_crewai, read_settings
 
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
-
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 
 _ENVIRONMENT_AND_EXITS = """\
 environment:
@@ -45,6 +43,16 @@ examples:
 Progress goes to stderr, the report to stdout.
 """
 
+_SERVE_EXAMPLES = """\
+examples:
+  tiergate-orchestrator serve examples/support_triage/flow.py:SupportTriageFlow --port 8000
+  curl http://127.0.0.1:8000/flows/SupportTriageFlow -d '{"inputs": {"customer": "Ada"}}'
+
+Progress goes to stderr. No key is asked for: on Runpod the balancer's edge checks it.
+"""
+_TARGET = "the Flow's class, in a module or in FILE.py"
+_GATEWAY = "the gateway's address, instead of TIERGATE_URL"
+
 
 class UsageError(OrchestratorError):
     """An argument cannot be used; the message names it."""
@@ -55,14 +63,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         settings = read_settings(url=arguments.gateway)
-        inputs = _inputs(arguments)
-        if arguments.run_id is not None and not RUN_NAME.fullmatch(arguments.run_id):
-            raise UsageError(
-                "--run-id: 1 to 128 letters, digits, '.', '_', ':' or '-', beginning with a letter or digit."
-            )
+        status = _serve(arguments, settings) if arguments.command == "serve" else _run(arguments, settings)
     except OrchestratorError as error:
         print(f"tiergate-orchestrator: {error}", file=sys.stderr)
         return EXIT_USAGE
+    return status
+
+
+def _run(arguments: argparse.Namespace, settings: Settings) -> int:
+    inputs = _inputs(arguments)
+    if arguments.run_id is not None and not is_run_name(arguments.run_id):
+        raise UsageError("--run-id: 1 to 128 letters, digits, '.', '_', ':' or '-', beginning with a letter or digit.")
     prepare_crewai()
     # CrewAI takes seconds to import and reads the environment while it does: only now, and only here.
     from orchestrator.run_command import RunCommand  # noqa: PLC0415 - see above
@@ -84,9 +95,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
         signal.raise_signal(signal.SIGINT)
         return EXIT_INTERRUPTED
-    except OrchestratorError as error:
-        print(f"tiergate-orchestrator: {error}", file=sys.stderr)
-        return EXIT_USAGE
+
+
+def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
+    prepare_crewai()
+    # Its server is imported where it serves, as help and usage errors are to be instant.
+    from orchestrator.serve_command import ServeCommand  # noqa: PLC0415 - see above
+
+    # As above: what dies of its signal waits for no thread.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    ServeCommand(
+        target=arguments.target,
+        host=arguments.host,
+        port=arguments.port,
+        drain_seconds=arguments.drain_seconds,
+        settings=settings,
+    ).execute(sys.stderr)
+    return EXIT_OK
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -98,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {version('tiergate')}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", title="commands", required=True, metavar="COMMAND")
     run = commands.add_parser(
         "run",
         help="run a Flow once and print its report",
@@ -106,7 +131,20 @@ def build_parser() -> argparse.ArgumentParser:
         epilog=f"{_RUN_EXAMPLES}\n{_ENVIRONMENT_AND_EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    run.add_argument("target", metavar="MODULE:FLOW", help="the Flow's class, in a module or in FILE.py")
+    _add_run_arguments(run)
+    serve = commands.add_parser(
+        "serve",
+        help="host a Flow behind a load balancer",
+        description="Host a Flow: GET /ping tells whether it can run, POST /flows/FLOW runs it and answers its output.",
+        epilog=f"{_SERVE_EXAMPLES}\n{_ENVIRONMENT_AND_EXITS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_serve_arguments(serve)
+    return parser
+
+
+def _add_run_arguments(run: argparse.ArgumentParser) -> None:
+    run.add_argument("target", metavar="MODULE:FLOW", help=_TARGET)
     inputs = run.add_mutually_exclusive_group()
     inputs.add_argument(
         "--input",
@@ -117,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     inputs.add_argument("--inputs", type=Path, metavar="FILE.json", help="a JSON object with the state's fields")
     run.add_argument("--run-id", metavar="ID", help="the run's name at the gateway (default: a fresh UUID)")
-    run.add_argument("--gateway", metavar="URL", help="the gateway's address, instead of TIERGATE_URL")
+    run.add_argument("--gateway", metavar="URL", help=_GATEWAY)
     run.add_argument(
         "--output",
         choices=("text", "json"),
@@ -125,7 +163,22 @@ def build_parser() -> argparse.ArgumentParser:
         help="text: the report; json: {run, flow, status, output, state, seconds}, and error where it failed",
     )
     run.add_argument("--debug", action="store_true", help="show CrewAI's log lines and a failure's traceback")
-    return parser
+
+
+def _add_serve_arguments(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("target", metavar="MODULE:FLOW", help=_TARGET)
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1; on Runpod 0.0.0.0)"
+    )
+    serve.add_argument("--port", type=int, default=8000, metavar="N", help="its port (default: 8000)")
+    serve.add_argument("--gateway", metavar="URL", help=_GATEWAY)
+    serve.add_argument(
+        "--drain-seconds",
+        type=float,
+        default=30.0,
+        metavar="N",
+        help="how long open runs may go on at SIGTERM (default: 30)",
+    )
 
 
 def _inputs(arguments: argparse.Namespace) -> dict[str, object]:

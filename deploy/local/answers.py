@@ -7,6 +7,19 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class RunpodTrace(_Answer):
+    """Where the time of a call went at Runpod; durations are seconds, ``None`` where Runpod did not say."""
+
+    held_seconds: float = 0.0
+    """How long the gateway held it until a worker was awake."""
+    way: str = ""
+    cold: bool = False
+    """Whether no worker was awake when it was sent."""
+    worker_delay_seconds: float | None = None
+    """From its acceptance to a worker's taking it."""
+    execution_seconds: float | None = None
+
+
 class CallRecord(_Answer):
     """How one LLM call ended, as the gateway recorded it.
 
@@ -27,6 +40,20 @@ class CallRecord(_Answer):
     input_tokens: int
     output_tokens: int
     cost_microdollars: int
+    runpod: RunpodTrace | None = None
+
+    @property
+    def worker_delay_seconds(self) -> float | None:
+        """The wait at Runpod for a worker, ``None`` where Runpod did not say."""
+        return self.runpod.worker_delay_seconds if self.runpod is not None else None
+
+    @property
+    def cold_start_seconds(self) -> float | None:
+        """What it waited since no worker was awake: held by the gateway, then at Runpod. ``None`` where one was."""
+        trace = self.runpod
+        if trace is None or not (trace.cold or trace.held_seconds):
+            return None
+        return trace.held_seconds + ((trace.worker_delay_seconds or 0.0) if trace.cold else 0.0)
 
 
 class Balance(_Answer):
@@ -55,7 +82,7 @@ class BalanceList(_Answer):
 
 
 class FlowResult(_Answer):
-    """What the orchestrator prints of one run."""
+    """What the orchestrator says of one run."""
 
     run: str = ""
     flow: str = ""

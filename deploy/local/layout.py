@@ -1,57 +1,32 @@
 """What has to run on this machine for one tier map: decided from values, nothing is started here."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy.errors import BadUsage
+from deploy.local.endpoints import VllmEndpoint
 from deploy.local.ports import HOST, Port
 from deploy.settings import DEMO_KEY_VARIABLE
-from tiers.tiermap import Endpoint, Tier, TierMap
+from tiers.runpod_urls import health_base
+from tiers.tiermap import Endpoint, SecretReference, Tier, TierMap
 
 _LOCAL_HOSTS = frozenset({HOST, "localhost"})
 _HTTP_PORT = 80
+_DEFAULT_POOL = "ADA_24"
 DRAIN_SECONDS = 10
 """How long the gateway lets open answers go on when it is stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EngineLayout:
-    """One engine to start: what serves one local endpoint of a tier."""
+class Emulated:
+    """One endpoint of the tier map that is to be made on the emulator."""
 
-    endpoint: str
-    tier: str
-    model: str
-    port: int
-    slots: int
-    """Requests at once: the endpoint's share of the tier's slots."""
-    context: int
-    api_key: str = ""
-    """The reference of its key (``env:NAME`` or ``file:PATH``), empty where the tier map gives none."""
-
-    @property
-    def name(self) -> str:
-        """The engine's name in messages and of its log file."""
-        return f"engine-{self.endpoint.replace('/', '-')}"
-
-    @property
-    def health_url(self) -> str:
-        """Where the engine says that its model is loaded."""
-        return f"http://{HOST}:{self.port}/health"
-
-    @property
-    def arguments(self) -> tuple[str, ...]:
-        """The engine's command line after its program."""
-        words = {
-            "--model": self.model,
-            "--port": str(self.port),
-            "--slots": str(self.slots),
-            "--context": str(self.context),
-        }
-        if self.api_key:
-            words["--api-key"] = self.api_key
-        return tuple(word for pair in words.items() for word in pair)
+    address: str
+    """Its base URL in the given tier map, ``http://127.0.0.1:<port>/v2/<any id>``; the real id is the emulator's."""
+    endpoint: VllmEndpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +35,16 @@ class Layout:
 
     tiers_file: Path
     state_directory: Path
-    """Where the gateway's embedded store keeps its data, and logs are kept."""
-    engines: tuple[EngineLayout, ...]
+    """Where the gateway's embedded store keeps its data, logs are kept, and the tier map with real ids is written."""
+    emulated: tuple[Emulated, ...]
+    emulator_port: int
     gateway_port: int
     run_budgets: frozenset[str]
     """The budgets of which each run of a Flow has its own."""
     example_model: str
     """A name that the key may send as ``model``."""
-    local_secrets: tuple[str, ...]
-    """Environment variables with keys of engines that are started here."""
+    emulator_secrets: tuple[str, ...]
+    """Environment variables that hold the emulator's key."""
     all_secrets: tuple[str, ...]
     """Every environment variable that the tier map names."""
 
@@ -83,16 +59,26 @@ class Layout:
         return f"{self.origin}/v1"
 
     @property
+    def emulator_origin(self) -> str:
+        """The emulator's address without a path."""
+        return f"http://{HOST}:{self.emulator_port}"
+
+    @property
     def logs(self) -> Path:
         """Where the children's logs are."""
         return self.state_directory / "logs"
+
+    @property
+    def written_tiers_file(self) -> Path:
+        """Where the tier map is written that the gateway reads."""
+        return self.state_directory / "tiers.yaml"
 
     @property
     def gateway_arguments(self) -> tuple[str, ...]:
         """The gateway's command line after its program."""
         return (
             "serve",
-            *("--tiers", str(self.tiers_file)),
+            *("--tiers", str(self.written_tiers_file)),
             *("--host", HOST),
             *("--port", str(self.gateway_port)),
             *("--state-directory", str(self.state_directory)),
@@ -102,75 +88,95 @@ class Layout:
     @property
     def ports(self) -> Sequence[Port]:
         """Every port that has to be free."""
-        gateway = Port(number=self.gateway_port, purpose="gateway", remedy="give the gateway another one with --port")
         return (
-            gateway,
-            *(
-                Port(
-                    number=engine.port,
-                    purpose=f"engine of endpoint {engine.endpoint}",
-                    remedy=f"change the URL of endpoint {engine.endpoint} in {self.tiers_file}",
-                )
-                for engine in self.engines
+            Port(number=self.gateway_port, purpose="gateway", remedy="give the gateway another one with --port"),
+            Port(
+                number=self.emulator_port,
+                purpose="emulator",
+                remedy=f"change the endpoints' URLs in {self.tiers_file}",
             ),
         )
 
 
 def layout_for(tier_map: TierMap, *, tiers_file: Path, state_directory: Path, gateway_port: int) -> Layout:
-    """What has to run for ``tier_map``: an engine for every endpoint on this machine, and the gateway.
+    """What has to run for ``tier_map``: the emulator with a queue endpoint for each of the map's on this machine, and
+    the gateway.
 
     Raises:
         BadUsage: The tier map has no key ``env:TIERGATE_DEMO_KEY``, so that the Flow could not call the
-            gateway.
+            gateway; or it has no endpoint on the emulator, or one that cannot be made there.
     """
-    demo_key = next((key for key in tier_map.keys if _variable(str(key.secret)) == DEMO_KEY_VARIABLE), None)
+    demo_key = next((key for key in tier_map.keys if _variable(key.secret) == DEMO_KEY_VARIABLE), None)
     if demo_key is None:
         raise BadUsage(
             f"{tiers_file} has no key that is read from {DEMO_KEY_VARIABLE}",
             remedy=f"add to its keys: - {{name: demo, key: env:{DEMO_KEY_VARIABLE}}}",
         )
     allowed = [name for name in tier_map.tiers if demo_key.tiers is None or name in demo_key.tiers]
-    engines = tuple(
-        _engine(tier, endpoint)
+    found = [
+        (tier, endpoint, address)
         for tier in tier_map.tiers.values()
         for endpoint in tier.endpoints
-        if _is_local(endpoint)
-    )
-    secrets = [str(endpoint.api_key) for tier in tier_map.tiers.values() for endpoint in tier.endpoints]
-    secrets += [str(key.secret) for key in tier_map.keys]
+        if (address := _emulated_address(endpoint.url))
+    ]
+    ports = {urlsplit(address).port or _HTTP_PORT for _, _, address in found}
+    if len(ports) != 1:
+        where = f"on ports {', '.join(map(str, sorted(ports)))}" if ports else "nowhere"
+        raise BadUsage(
+            f"the endpoints that {tiers_file} has on Runpod's emulator are {where}",
+            remedy=f"give at least one tier the URL http://{HOST}:8090/v2/NAME, and all of them the same port",
+        )
+    secrets = [endpoint.api_key for tier in tier_map.tiers.values() for endpoint in tier.endpoints]
     return Layout(
         tiers_file=tiers_file,
         state_directory=state_directory,
-        engines=engines,
+        emulated=tuple(
+            Emulated(address=address, endpoint=_vllm(tier, endpoint, tiers_file)) for tier, endpoint, address in found
+        ),
+        emulator_port=ports.pop(),
         gateway_port=gateway_port,
         run_budgets=frozenset(budget.name for budget in tier_map.budgets if budget.owner.kind == "run"),
         example_model=allowed[0],
-        local_secrets=_variables([engine.api_key for engine in engines]),
-        all_secrets=_variables(secrets),
+        emulator_secrets=_variables([endpoint.api_key for _, endpoint, _ in found]),
+        all_secrets=_variables([*secrets, *(key.secret for key in tier_map.keys)]),
     )
 
 
-def _is_local(endpoint: Endpoint) -> bool:
-    url = urlsplit(endpoint.url)
-    return url.scheme == "http" and url.hostname in _LOCAL_HOSTS
+def with_real_addresses(text: str, addresses: Mapping[str, str]) -> str:
+    """A tier map's text in which each of these base URLs is replaced; all else stays as it was written."""
+    for written, real in addresses.items():
+        text = re.sub(rf"{re.escape(written)}(?![\w-])", real, text)
+    return text
 
 
-def _engine(tier: Tier, endpoint: Endpoint) -> EngineLayout:
-    url = urlsplit(endpoint.url)
-    return EngineLayout(
-        endpoint=endpoint.name,
-        tier=tier.name,
+def _emulated_address(url: str) -> str:
+    """The base URL of an endpoint with a queue on this machine's emulator; empty where it is something else."""
+    base = health_base(url) or ""
+    parts = urlsplit(base)
+    local = parts.scheme == "http" and parts.hostname in _LOCAL_HOSTS
+    return base if local and url.startswith(base) else ""
+
+
+def _vllm(tier: Tier, endpoint: Endpoint, tiers_file: Path) -> VllmEndpoint:
+    if not _variable(endpoint.api_key):
+        raise BadUsage(
+            f"the emulator's key for endpoint {endpoint.name} is not read from the environment",
+            remedy=f"give the endpoint in {tiers_file}: api_key: env:RUNPOD_API_KEY",
+        )
+    return VllmEndpoint(
+        name=endpoint.name,
         model=tier.model,
-        port=url.port or _HTTP_PORT,
-        slots=-(-tier.slots // len(tier.endpoints)),
         context=tier.context,
-        api_key=str(endpoint.api_key or ""),
+        pool=tier.gpu.pool if tier.gpu is not None else _DEFAULT_POOL,
+        gpu_count=tier.gpu_count,
+        workers_max=endpoint.workers.max,
+        slots=endpoint.workers.slots,
     )
 
 
-def _variables(references: Sequence[str]) -> tuple[str, ...]:
+def _variables(references: Sequence[SecretReference | None]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(_variable, references))))
 
 
-def _variable(reference: str) -> str:
-    return reference.removeprefix("env:") if reference.startswith("env:") else ""
+def _variable(reference: SecretReference | None) -> str:
+    return reference.name if reference is not None and reference.scheme == "env" else ""

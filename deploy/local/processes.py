@@ -10,9 +10,8 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,16 +20,7 @@ from deploy.local import tether
 
 LOG_TAIL_LINES = 20
 LOG_TAIL_BYTES_MAX = 64 * 1024
-_FOLLOW_SECONDS = 0.1
 _DEATH_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
-    """A child that was run to its end."""
-
-    status: int
-    stdout: bytes
 
 
 class Child:
@@ -89,32 +79,21 @@ class Fleet:
         If it ends before, the block of ``fleet`` is cancelled and ends with ``ProcessDied``.
         """
         log = self._logs / f"{name}.log"
+        started_at = asyncio.get_running_loop().time()
+        tied = (sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command)
         with _new_log(log) as output:
-            child = await self._spawn(name, log, command, environment, stdout=output, stderr=output)
+            process = await asyncio.create_subprocess_exec(
+                *tied,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        child = Child(name, log, process, started_at=started_at)
+        self._children.append(child)
         self._watchers.append(self._group.create_task(_watch(child)))
         return child
-
-    async def run(
-        self,
-        name: str,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        *,
-        on_line: Callable[[str], None],
-    ) -> Finished:
-        """Run a child to its end. Its stderr goes into its log and to ``on_line``, its stdout is returned.
-
-        Both go through files: a pipe would stay open as long as anything that the child left behind.
-        """
-        log, out = self._logs / f"{name}.log", self._logs / f"{name}.out"
-        with _new_log(log) as errors, _new_log(out) as output, log.open("rb") as shown:
-            child = await self._spawn(name, log, command, environment, stdout=output, stderr=errors)
-            ended = asyncio.Event()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_follow(shown, ended, on_line))
-                status = await child.ended()
-                ended.set()
-        return Finished(status=status, stdout=out.read_bytes())
 
     async def wait_for_death(self, seconds_max: float) -> None:
         """Wait until a child has ended by itself, at most ``seconds_max``.
@@ -130,30 +109,6 @@ class Fleet:
             watcher.cancel()
         for child in reversed(self._children):
             await child.stop(self._grace_seconds)
-
-    async def _spawn(
-        self,
-        name: str,
-        log: Path,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        *,
-        stdout: BinaryIO,
-        stderr: BinaryIO,
-    ) -> Child:
-        started_at = asyncio.get_running_loop().time()
-        tied = (sys.executable, "-I", "-S", tether.__file__, str(os.getpid()), *command)
-        process = await asyncio.create_subprocess_exec(
-            *tied,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            env=dict(environment),
-            start_new_session=True,
-        )
-        child = Child(name, log, process, started_at=started_at)
-        self._children.append(child)
-        return child
 
 
 @asynccontextmanager
@@ -211,21 +166,6 @@ async def _watch(child: Child) -> None:
         remedy=f"its log {child.log} says why; mend that and start again",
         log_tail=log_tail(child.log),
     )
-
-
-async def _follow(log: BinaryIO, ended: asyncio.Event, on_line: Callable[[str], None]) -> None:
-    """Hand every line of a growing file to ``on_line`` until its writer has ended."""
-    rest, last = b"", False
-    while not last:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FOLLOW_SECONDS):
-                await ended.wait()
-        last = ended.is_set()
-        *lines, rest = (rest + log.read()).split(b"\n")
-        for line in lines:
-            on_line(line.decode(errors="replace").rstrip("\r"))
-    if rest:
-        on_line(rest.decode(errors="replace"))
 
 
 async def _uninterrupted(work: Coroutine[None, None, None]) -> None:

@@ -19,7 +19,9 @@ ORCHESTRATOR_ENVIRONMENT = ".venv-orchestrator"
 class Programs:
     """The first words of each child's command line; the first one is an absolute path."""
 
+    emulator: tuple[str, ...]
     engine: tuple[str, ...]
+    """Runs behind the tiers' workers; empty for the built-in llama.cpp."""
     gateway: tuple[str, ...]
     orchestrator: tuple[str, ...]
 
@@ -36,8 +38,8 @@ def find_programs(
     """The programs to start: those that were named, else those that are installed.
 
     Args:
-        engine: Serves a tier in place of the built-in llama.cpp; called with ``deploy.local.engine``'s
-            options.
+        engine: Runs behind a tier's workers in place of the built-in llama.cpp; called with
+            ``deploy.local.engine``'s options.
         gateway: Else the one beside this Python.
         orchestrator: Else the one of the environment ``.venv-orchestrator`` beside this Python's environment
             or in the working directory, else one on ``path``: CrewAI's pins keep it out of this environment.
@@ -48,13 +50,8 @@ def find_programs(
     Raises:
         ProgramMissing: One of them is not there; says how to install it.
     """
-    engine_command: tuple[str, ...]
     if engine is None:
         require_installed()
-        # -P: a folder named "deploy" where this happens to be started must not be taken for this package.
-        engine_command = (sys.executable, "-P", "-m", "deploy.local.engine")
-    else:
-        engine_command = (_runnable(engine),)
     beside = environment / "bin"
     gateway_program = gateway or _first([beside / GATEWAY], GATEWAY, path)
     if gateway_program is None:
@@ -73,7 +70,9 @@ def find_programs(
             remedy="run `make setup`, which makes it, or name the program with --orchestrator",
         )
     return Programs(
-        engine=engine_command,
+        # -P: a folder named "deploy" where this happens to be started must not be taken for this package.
+        emulator=(sys.executable, "-P", "-m", "deploy", "emulate"),
+        engine=() if engine is None else (_runnable(engine),),
         gateway=(_runnable(gateway_program),),
         orchestrator=(_runnable(orchestrator_program),),
     )

@@ -60,7 +60,16 @@ def _calls_table(calls: Sequence[CallRecord], name_width: int) -> Table:
     table = _table()
     for heading in ("agent", "step", "tier", "endpoint", "reason"):
         table.add_column(heading, overflow="fold")
-    for heading in ("queue\ndelay", "first\ntoken", "dura-\ntion", "tokens\nin", "tokens\nout", "cost\nUSD"):
+    for heading in (
+        "queue\ndelay",
+        "worker\ndelay",
+        "cold\nstart",
+        "first\ntoken",
+        "dura-\ntion",
+        "tokens\nin",
+        "tokens\nout",
+        "cost\nUSD",
+    ):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("outcome", overflow="fold")
     for call in calls:
@@ -68,6 +77,8 @@ def _calls_table(calls: Sequence[CallRecord], name_width: int) -> Table:
         table.add_row(
             *(Text(broken(name or _NONE, name_width)) for name in names),
             _seconds(call.queue_delay_seconds),
+            _seconds(call.worker_delay_seconds),
+            _seconds(call.cold_start_seconds),
             _seconds(call.time_to_first_token_seconds),
             _seconds(call.duration_seconds),
             str(call.input_tokens),
@@ -81,7 +92,7 @@ def _calls_table(calls: Sequence[CallRecord], name_width: int) -> Table:
     table.add_section()
     table.add_row(
         f"{len(calls)} calls",
-        *[""] * 6,
+        *[""] * 8,
         _seconds(sum(call.duration_seconds for call in calls)),
         str(sum(call.input_tokens for call in calls)),
         str(sum(call.output_tokens for call in calls)),
@@ -123,6 +134,10 @@ class Serving:
     model: str
     again: str
     """The command that runs the Flow again."""
+    emulator: str
+    """Where the emulator tells its state."""
+    asleep_after: float
+    """Seconds without work after which workers go to sleep."""
     logs: str
 
 
@@ -133,6 +148,7 @@ def serving(facts: Serving) -> RenderableType:
         f"OpenAI API   {facts.origin}/v1",
         f"API docs     {facts.origin}/docs",
         f"metrics      {facts.origin}/metrics",
+        f"emulator     {facts.emulator}",
         f"logs         {facts.logs}",
         "",
         "Try it:",
@@ -141,6 +157,8 @@ def serving(facts: Serving) -> RenderableType:
         "",
         "Run the Flow again:",
         f"  {facts.again}",
+        "",
+        f"Workers that have had nothing to do for {facts.asleep_after:g} s go to sleep; the next call wakes one.",
         "",
         "Ctrl-C stops everything.",
     )

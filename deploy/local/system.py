@@ -1,44 +1,54 @@
 """The order in which the local system comes up, runs a Flow, reports and goes down; nothing else is here.
 
-    ports free? → engines, one per local endpoint → each loaded? → gateway → ready? → the Flow, once
-    → its report, its LLM calls, the budgets → keep serving, or stop
+    ports free? → the emulator → endpoints on it, all cold → the tier map with their addresses → gateway → ready?
+    → the Flow, once, through its load balancer → its report, its LLM calls, the budgets → keep serving, or stop
 
-On every way out, also by a signal or the death of a child, all children are stopped.
+On every way out, also by a signal or the death of a child, all children are stopped; the emulator stops its workers.
 """
 
 import asyncio
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from uuid import uuid4
 
 import httpx
-from pydantic import ValidationError
 from rich.console import Console
 
+from deploy.errors import BadUsage
 from deploy.local import report, verdict
-from deploy.local.answers import Balance, FlowResult
+from deploy.local.answers import Balance
+from deploy.local.emulator import KEY, STATE_PATH, Emulator, emulator_arguments
+from deploy.local.endpoints import IDLE_SECONDS, flows_body
+from deploy.local.flow_call import FlowEnd, call_flow
 from deploy.local.gateway import GatewayRecords, http_client, wait_ready
-from deploy.local.layout import DRAIN_SECONDS, Layout
+from deploy.local.layout import DRAIN_SECONDS, Layout, with_real_addresses
 from deploy.local.ports import require_free
-from deploy.local.processes import Finished, Fleet, describe_status, fleet, log_tail
+from deploy.local.processes import Fleet, fleet
 from deploy.local.programs import Programs
+from deploy.local.watch import Watch
 from deploy.settings import ChildEnvironments
 
-FLOW_LOG = "flow"
+FLOWS_ENDPOINT = "flows"
+COLD_SECONDS = 4.0
+"""A cold start that takes minutes on Runpod is to be seen here, not to be borne."""
+COLD_SECONDS_MAX = 400.0
+"""Beyond seven minutes Runpod takes a worker for a dead one."""
 _POLL_SECONDS = 0.1
+_DEATH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """How long each thing may take, in seconds."""
 
-    engine: float = 120.0
-    """Until an engine has loaded its model."""
+    emulator: float = 60.0
+    """Until the emulator is there."""
     gateway: float = 60.0
     """Until the gateway is ready, its store included."""
-    flow: float = 1800.0
-    """For one run of the Flow."""
+    flow: float = 900.0
+    """For one run of the Flow; a load balancer ends one request of it after 5.5 minutes."""
     settle: float = 5.0
     """Until what a finished run held on its budgets is settled."""
     stop: float = DRAIN_SECONDS + 10.0
@@ -56,6 +66,16 @@ class LocalRun:
     """The Flow as the orchestrator names it: ``path/to/flow.py:Class``."""
     once: bool
     patience: Patience = Patience()
+    cold_seconds: float = COLD_SECONDS
+    """How long a cold start takes at least: half of it the image's pull, half of it the load."""
+    seed: int = 0
+    """Of the emulator's dice, which its ids come from. A fresh one for each start: the gateway's store remembers which
+    endpoints were awake, by their addresses."""
+
+    @property
+    def flow_name(self) -> str:
+        """The Flow's class."""
+        return self.flow.rpartition(":")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,41 +97,85 @@ async def run_local(run: LocalRun, voices: Voices, *, on_serving: Callable[[int]
 
     Raises:
         PortsTaken: Before anything was started.
-        NotReady: An engine or the gateway did not come up in time.
-        ProcessDied: An engine or the gateway ended by itself.
+        BadUsage: The tier map's text does not lead to the emulator's endpoints.
+        NotReady: The emulator or the gateway did not come up in time.
+        ProcessDied: The emulator, the gateway or, while the Flow runs, a worker ended by itself.
+        EmulatorRefused: The emulator did not make an endpoint, or did not tell its state.
         GatewayUnreadable: The gateway did not hand out its records.
     """
     require_free(run.layout.ports)
     async with fleet(logs=run.layout.logs, grace_seconds=run.patience.stop) as children, http_client() as client:
-        await _start_engines(run, children, client, voices.say)
+        emulator = Emulator(client, origin=run.layout.emulator_origin)
+        await _start_emulator(run, children, client, voices.say)
+        flow_url = await _make_endpoints(run, emulator, voices.say)
         await _start_gateway(run, children, client, voices.say)
         records = GatewayRecords(client, origin=run.layout.origin, key=run.environments.demo_key)
-        status = await _run_and_report(run, children, records, voices)
+        status = await _run_and_report(run, _Flow(client, emulator, flow_url), records, voices)
         if not run.once:
             on_serving(status)
-            voices.show.print(report.serving(_serving(run)), soft_wrap=True)
+            voices.show.print(report.serving(_serving(run, flow_url)), soft_wrap=True)
             await asyncio.get_running_loop().create_future()
         voices.say("stopping everything")
     voices.say("stopped")
     return status
 
 
-async def _start_engines(run: LocalRun, children: Fleet, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
-    started = []
-    for engine in run.layout.engines:
+async def _start_emulator(
+    run: LocalRun, children: Fleet, client: httpx.AsyncClient, say: Callable[[str], None]
+) -> None:
+    layout = run.layout
+    say(f"emulator: starting Runpod's stand-in on {layout.emulator_origin}")
+    hosting = (*run.programs.orchestrator, "serve", run.flow, "--gateway", layout.base_url)
+    arguments = emulator_arguments(
+        port=layout.emulator_port,
+        seed=run.seed,
+        state_directory=layout.state_directory,
+        engine=run.programs.engine,
+        flows=hosting,
+    )
+    for old in layout.logs.glob("worker-*.log"):
+        old.unlink()
+    child = await children.start("emulator", (*run.programs.emulator, *arguments), run.environments.emulator)
+    url = f"{layout.emulator_origin}{STATE_PATH}"
+    took = await wait_ready(client, child, url, seconds_max=run.patience.emulator, say=say)
+    say(f"emulator: ready after {took:.1f} s")
+
+
+async def _make_endpoints(run: LocalRun, emulator: Emulator, say: Callable[[str], None]) -> str:
+    """Make every endpoint, write the tier map with their addresses; returns where the Flow is called."""
+    layout = run.layout
+    cold = {"pull_seconds": run.cold_seconds / 2, "load_seconds": run.cold_seconds / 2}
+    addresses: dict[str, str] = {}
+    for emulated in layout.emulated:
+        endpoint = emulated.endpoint
+        made = await emulator.create(endpoint.body, **cold)
+        addresses[emulated.address] = made.base_url
         say(
-            f"{engine.name}: loading {engine.model} for tier {engine.tier} on 127.0.0.1:{engine.port} "
-            f"({engine.slots} slots, context {engine.context} tokens)"
+            f"{endpoint.name}: {endpoint.model} on {endpoint.pool}, {endpoint.slots} requests per worker, "
+            f"no worker awake: {made.base_url}"
         )
-        command = (*run.programs.engine, *engine.arguments)
-        started.append((engine, await children.start(engine.name, command, run.environments.engine)))
-    for engine, child in started:
-        took = await wait_ready(client, child, engine.health_url, seconds_max=run.patience.engine, say=say)
-        say(f"{engine.name}: ready after {took:.1f} s")
+    _write_tier_map(layout, addresses)
+    environment = {"TIERGATE_URL": layout.base_url, "TIERGATE_KEY": run.environments.demo_key}
+    flows = await emulator.create(flows_body(FLOWS_ENDPOINT, environment), **cold)
+    say(f"{FLOWS_ENDPOINT}: {run.flow_name} on CPU workers behind a load balancer, none awake: {flows.base_url}")
+    return f"{flows.base_url}/flows/{run.flow_name}"
+
+
+def _write_tier_map(layout: Layout, addresses: Mapping[str, str]) -> None:
+    written = layout.tiers_file.read_text(encoding="utf-8")
+    text = with_real_addresses(written, addresses)
+    missing = [real for real in addresses.values() if real not in text]
+    if missing:
+        raise BadUsage(
+            f"{layout.tiers_file} does not say its endpoints' URLs in one piece",
+            remedy="write each URL as it is, without anchors, escapes or folding",
+        )
+    layout.state_directory.mkdir(parents=True, exist_ok=True)
+    layout.written_tiers_file.write_text(text, encoding="utf-8")
 
 
 async def _start_gateway(run: LocalRun, children: Fleet, client: httpx.AsyncClient, say: Callable[[str], None]) -> None:
-    say(f"gateway: starting on {run.layout.origin} with {run.layout.tiers_file}")
+    say(f"gateway: starting on {run.layout.origin} with {run.layout.written_tiers_file}")
     command = (*run.programs.gateway, *run.layout.gateway_arguments)
     child = await children.start("gateway", command, run.environments.gateway)
     url = f"{run.layout.origin}/readyz"
@@ -119,63 +183,55 @@ async def _start_gateway(run: LocalRun, children: Fleet, client: httpx.AsyncClie
     say(f"gateway: ready after {took:.1f} s")
 
 
-async def _run_and_report(run: LocalRun, children: Fleet, records: GatewayRecords, voices: Voices) -> int:
+@dataclass(frozen=True, slots=True)
+class _Flow:
+    """The Flow behind its load balancer."""
+
+    client: httpx.AsyncClient
+    emulator: Emulator
+    url: str
+
+
+async def _run_and_report(run: LocalRun, flow: _Flow, records: GatewayRecords, voices: Voices) -> int:
     run_id = str(uuid4())
     before = await records.balances()
-    voices.say(f"flow: running {run.flow} as run {run_id}")
-    finished = await _run_flow(run, children, run_id, voices.say)
-    result = _flow_result(finished)
+    voices.say(f"flow: calling {flow.url} as run {run_id}")
+    watch = Watch(flow.emulator, logs=run.layout.logs, say=voices.say, flow=FLOWS_ENDPOINT, run=run_id)
+    async with _watching(watch):
+        end = await call_flow(flow.client, flow.url, run=run_id, seconds_max=run.patience.flow, say=voices.say)
+    if end.result is None:
+        # Who talks to a worker often sees its end before the emulator tells of it, and the end explains more.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_DEATH_SECONDS):
+                await watch.watch()
     after = await _settled_balances(records, before, run.patience.settle)
     calls = await records.calls(run_id)
-    if result is not None:
-        voices.show.print(report.flow_report(result))
+    if end.result is not None:
+        voices.show.print(report.flow_report(end.result))
     voices.show.print(report.calls_table(calls, voices.show.width))
     others = [b for b in after if b.budget in run.layout.run_budgets and b.owner != run_id]
     voices.show.print(report.budgets_table([b for b in after if b not in others]))
-    failure = _flow_failure(finished, result, run)
-    found = verdict.problems(flow_failure=failure, calls=calls, before=before, after=after)
+    found = verdict.problems(flow_failure=_failure(run, end), calls=calls, before=before, after=after)
     for problem in found:
         voices.say(f"problem: {problem}")
     return 1 if found else 0
 
 
-async def _run_flow(run: LocalRun, children: Fleet, run_id: str, say: Callable[[str], None]) -> Finished | None:
-    """The Flow's end, or ``None`` where it took too long."""
-    command = (*run.programs.orchestrator, *_flow_arguments(run), "--run-id", run_id, "--output", "json")
+@asynccontextmanager
+async def _watching(watch: Watch) -> AsyncIterator[None]:
+    """Watch as long as the block runs, and once more at its end."""
     try:
-        async with asyncio.timeout(run.patience.flow):
-            return await children.run(
-                FLOW_LOG, command, run.environments.orchestrator, on_line=lambda line: say(f"flow: {line}")
-            )
-    except TimeoutError:
-        return None
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(watch.watch())
+            yield
+            task.cancel()
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+    await watch.look()
 
 
-def _flow_arguments(run: LocalRun) -> tuple[str, ...]:
-    return ("run", run.flow, "--gateway", run.layout.base_url)
-
-
-def _flow_result(finished: Finished | None) -> FlowResult | None:
-    """What the orchestrator printed, or ``None`` where that is no result."""
-    if finished is None:
-        return None
-    try:
-        return FlowResult.model_validate_json(finished.stdout)
-    except ValidationError:
-        return None
-
-
-def _flow_failure(finished: Finished | None, result: FlowResult | None, run: LocalRun) -> str:
-    log = run.layout.logs / f"{FLOW_LOG}.log"
-    if finished is None:
-        return f"the Flow took longer than {run.patience.flow:g} s and was stopped; its log: {log}"
-    if finished.status == 0 and result is not None:
-        return ""
-    if finished.status == 0:
-        what = "the orchestrator did not print a result"
-    else:
-        what = f"the Flow failed ({describe_status(finished.status)})"
-    return "\n  ".join([f"{what}; the end of its log {log}:", *log_tail(log).splitlines()])
+def _failure(run: LocalRun, end: FlowEnd) -> str:
+    return f"{end.failure}\n  its worker's log is in {run.layout.logs}" if end.failure else ""
 
 
 async def _settled_balances(
@@ -191,12 +247,13 @@ async def _settled_balances(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _serving(run: LocalRun) -> report.Serving:
-    again = shlex.join([*run.programs.orchestrator, *_flow_arguments(run)])
+def _serving(run: LocalRun, flow_url: str) -> report.Serving:
     return report.Serving(
         origin=run.layout.origin,
         key=run.environments.demo_key,
         model=run.layout.example_model,
-        again=f"TIERGATE_KEY={shlex.quote(run.environments.demo_key)} {again}",
+        again=f"curl {shlex.quote(flow_url)} -H 'authorization: Bearer {KEY}' -d '{{}}'",
+        emulator=f"{run.layout.emulator_origin}{STATE_PATH}",
+        asleep_after=IDLE_SECONDS,
         logs=str(run.layout.logs),
     )

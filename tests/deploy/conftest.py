@@ -13,8 +13,6 @@ import pytest
 import tests.doubles
 from deploy.local.programs import Programs
 from tests.doubles.process_ids import Pids
-from tiers.price import GpuPrice
-from tiers.tiermap import Budget, Endpoint, Key, Owner, SecretReference, Tier, TierMap
 
 DOUBLES = Path(tests.doubles.__file__).parent
 
@@ -33,31 +31,38 @@ def free_ports() -> Callable[[int], list[int]]:
     return find
 
 
+TIER_MAP = """\
+version: 1
+tiers:
+  routing:
+    model: small-routing
+    gpu: RTX 4090
+    endpoints:
+      - url: http://127.0.0.1:{port}/v2/routing
+        transport: runpod-queue
+        api_key: env:RUNPOD_API_KEY
+        workers: {{max: 1, slots: 2}}
+    context: 2048
+    slots: 2
+  reasoning:
+    model: small-reasoning
+    gpu: A100 80GB
+    endpoints:
+      - {{url: "http://127.0.0.1:{port}/v2/reasoning", transport: runpod-queue, api_key: env:RUNPOD_API_KEY}}
+    context: 2048
+    slots: 2
+budgets:
+  - {{name: routing-hourly, owner: {{tier: "*"}}, limit: 5 USD, window: 1h}}
+  - {{name: per-run, owner: {{run: "*"}}, limit: 5 USD, window: 1h}}
+keys:
+  - {{name: demo, key: env:TIERGATE_DEMO_KEY}}
+"""
+
+
 @pytest.fixture
-def make_tier_map() -> Callable[..., TierMap]:
-    """A tier map with one tier per port, ``routing`` first."""
-
-    def make(*ports: int, demo_variable: str = "TIERGATE_DEMO_KEY") -> TierMap:
-        tiers = {
-            name: Tier(
-                name=name,
-                model=f"small-{name}",
-                price=GpuPrice(microdollars_per_second=310),
-                endpoints=(Endpoint(name=f"{name}/0", url=f"http://127.0.0.1:{port}/v1"),),
-                context=2048,
-                output=256,
-                slots=2,
-            )
-            for name, port in zip(("routing", "reasoning"), ports, strict=False)
-        }
-        budgets = tuple(
-            Budget(name=name, owner=Owner(kind=kind, pattern="*"), unit="USD", limit=5, window_seconds=3600)
-            for name, kind in (("routing-hourly", "tier"), ("per-run", "run"))
-        )
-        key = Key(name="demo", secret=SecretReference("env", demo_variable))
-        return TierMap(store="embedded", tiers=tiers, budgets=budgets, keys=(key,))
-
-    return make
+def tier_map_text() -> Callable[[int], str]:
+    """A tier map with two tiers on an emulator at that port."""
+    return lambda port: TIER_MAP.format(port=port)
 
 
 @pytest.fixture
@@ -71,6 +76,7 @@ def double_programs(tmp_path: Path) -> Programs:
         return str(file)
 
     return Programs(
+        emulator=(sys.executable, "-P", "-m", "deploy", "emulate"),
         engine=(program("local_engine"),),
         gateway=(program("local_gateway"),),
         orchestrator=(program("local_orchestrator"),),

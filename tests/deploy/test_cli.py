@@ -21,7 +21,7 @@ tiers:
   routing:
     model: small-routing
     price: {{input: 0.1, output: 0.2}}
-    endpoints: [{{url: "http://127.0.0.1:{port}/v1"}}]
+    endpoints: [{{url: "http://127.0.0.1:{port}/v2/routing", transport: runpod-queue, api_key: env:RUNPOD_API_KEY}}]
     context: 2048
     slots: 2
 budgets:
@@ -35,11 +35,11 @@ class Command:
     """One command line over doubles."""
 
     def __init__(self, folder: Path, programs: Programs, ports: list[int], pids: Pids) -> None:
-        self.engine_port, self.port = ports
+        self.emulator_port, self.port = ports
         self.folder = folder
         self.pids = pids
         self.tiers = folder / "tiers.yaml"
-        self.tiers.write_text(TIER_MAP.format(port=self.engine_port), encoding="utf-8")
+        self.tiers.write_text(TIER_MAP.format(port=self.emulator_port), encoding="utf-8")
         self._programs = programs
 
     def words(self, *more: str, flow: str = "Works") -> list[str]:
@@ -49,6 +49,7 @@ class Command:
             *("--tiers", str(self.tiers)),
             *("--flow", f"flow.py:{flow}"),
             *("--port", str(self.port)),
+            *("--cold-seconds", "0"),
             *("--state-directory", str(self.folder / "state")),
             *("--engine", self._programs.engine[0]),
             *("--gateway", self._programs.gateway[0]),
@@ -74,6 +75,7 @@ def command(tmp_path: Path, double_programs: Programs, free_ports: Callable[[int
 def test_the_options_have_the_promised_defaults() -> None:
     arguments = parser().parse_args(["local", "--tiers", "t.yaml", "--flow", "f.py:F"])
     assert (arguments.port, str(arguments.state_directory), arguments.once) == (8080, ".tiergate", False)
+    assert arguments.cold_seconds == 4
     assert (arguments.engine, arguments.gateway, arguments.orchestrator) == (None, None, None)
 
 
@@ -85,6 +87,7 @@ def test_the_options_have_the_promised_defaults() -> None:
         ("local --tiers t.yaml", "required: --flow"),
         ("local --tiers t --flow f:F --port 70000", "70000 is not a port (1 to 65535)"),
         ("local --tiers t --flow f:F --port 0", "0 is not a port (1 to 65535)"),
+        ("local --tiers t --flow f:F --cold-seconds 401", "401 is not between 0 and 400"),
         ("local --tiers t --flow f:F --port http", "invalid _port value: 'http'"),
     ],
 )
@@ -160,17 +163,17 @@ async def test_a_failed_flow_is_status_1(command: Command) -> None:
     child = await command.start("--once", flow="Fails")
     _, errors = await child.communicate()
     assert child.returncode == 1
-    assert "error: the budget routing-hourly is spent" in errors.decode()
+    assert "problem: the Flow failed: the budget routing-hourly is spent" in errors.decode()
     await command.pids.gone()
 
 
 @pytest.mark.integration
 async def test_a_child_that_dies_is_status_1_with_its_last_words(command: Command) -> None:
-    child = await command.start(DOUBLE_ENGINE="die")
+    child = await command.start(DOUBLE_GATEWAY="die")
     _, errors = await child.communicate()
     shown = errors.decode()
     assert child.returncode == 1
-    assert "the model file is broken\n---\nerror: engine-routing-0 ended by itself (exit status 3)" in shown
+    assert "cannot open the store\n---\nerror: gateway ended by itself (exit status 4)" in shown
     assert "what to do: its log " in shown
 
 
@@ -188,7 +191,7 @@ async def _read_until(stream: asyncio.StreamReader | None, text: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 async def test_while_serving_a_signal_is_the_ordinary_end(command: Command, number: signal.Signals) -> None:
     """Impatience changes nothing: the children still end in order."""
-    child = await command.start(DOUBLE_ENGINE="slow")
+    child = await command.start()
     await _read_until(child.stdout, "Ctrl-C stops everything")
     assert len(command.pids.alive()) == 3
     child.send_signal(number)
@@ -218,7 +221,7 @@ async def test_nothing_outlives_a_command_that_is_killed(command: Command) -> No
     child = await command.start(flow="Hangs")
     await _read_until(child.stderr, "agent billing")
     started = [pid for pid in command.pids.alive() if os.getsid(pid) == pid]
-    assert len(started) == 3
+    assert len(started) == 2
     child.kill()
     await child.communicate()
     await until(lambda: not set(started) & set(command.pids.alive()))

@@ -5,14 +5,12 @@ import pytest
 from deploy.errors import BadUsage
 from deploy.settings import ChildEnvironments, Settings, child_environments
 
-URL = "http://127.0.0.1:8080/v1"
-
 
 def _environments(
-    environment: dict[str, str], local: tuple[str, ...] = (), every: tuple[str, ...] = ()
+    environment: dict[str, str], emulated: tuple[str, ...] = (), every: tuple[str, ...] = ()
 ) -> ChildEnvironments:
     return child_environments(
-        Settings(environment=environment), gateway_url=URL, local_secrets=local, all_secrets=every
+        Settings(environment=environment), emulator_key="rpa_emulator", emulator_secrets=emulated, all_secrets=every
     )
 
 
@@ -26,7 +24,7 @@ def test_the_environment_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_secrets_never_show_in_repr() -> None:
     settings = Settings(environment={"TIERGATE_DEMO_KEY": "sk-hidden"})
-    made = child_environments(settings, gateway_url=URL, local_secrets=(), all_secrets=())
+    made = child_environments(settings, emulator_key="k", emulator_secrets=(), all_secrets=())
     assert "sk-hidden" not in repr(settings) + repr(made)
 
 
@@ -70,13 +68,13 @@ def test_the_gateway_gets_the_demo_key_and_all_that_was_there() -> None:
     }
 
 
-def test_the_orchestrator_gets_the_url_and_its_key_and_no_other_secret() -> None:
-    environment = {"HOME": "/home/me", "OPENAI_API_KEY": "sk-out", "ROUTING_KEY": "sk-routing"}
-    made = _environments(environment, local=("ROUTING_KEY",), every=("OPENAI_API_KEY",))
-    assert made.orchestrator == {
+def test_workers_get_no_secret_of_the_tier_map() -> None:
+    """Nor what somebody's own orchestrator is told: theirs comes from their endpoint."""
+    environment = {"HOME": "/home/me", "OPENAI_API_KEY": "sk-out", "RUNPOD_API_KEY": "rpa_real", "TIERGATE_KEY": "sk"}
+    environment |= {"TIERGATE_URL": "http://elsewhere/v1", "TIERGATE_KEY_FILE": "/k", "TIERGATE_DEMO_KEY": "sk-demo"}
+    made = _environments(environment, emulated=("RUNPOD_API_KEY",), every=("OPENAI_API_KEY",))
+    assert made.emulator == {
         "HOME": "/home/me",
-        "TIERGATE_URL": URL,
-        "TIERGATE_KEY": made.demo_key,
         "NO_PROXY": "127.0.0.1,localhost",
         "no_proxy": "127.0.0.1,localhost",
     }
@@ -85,11 +83,9 @@ def test_the_orchestrator_gets_the_url_and_its_key_and_no_other_secret() -> None
 def test_proxies_of_the_environment_are_not_asked_for_this_machine() -> None:
     """What was excepted before stays so."""
     made = _environments({"NO_PROXY": "example.org,127.0.0.1"})
-    assert made.orchestrator["NO_PROXY"] == "example.org,127.0.0.1,localhost"
+    assert made.emulator["NO_PROXY"] == "example.org,127.0.0.1,localhost"
 
 
-def test_missing_keys_of_local_engines_are_made_up_for_both_sides() -> None:
-    made = _environments({"SET": "sk-set"}, local=("UNSET", "SET"))
-    assert made.engine["UNSET"] == made.gateway["UNSET"]
-    assert len(made.engine["UNSET"]) >= 32
-    assert made.engine["SET"] == "sk-set"
+def test_the_key_of_a_real_account_does_not_go_to_the_emulator() -> None:
+    made = _environments({"RUNPOD_API_KEY": "rpa_real"}, emulated=("RUNPOD_API_KEY", "UNSET"))
+    assert (made.gateway["RUNPOD_API_KEY"], made.gateway["UNSET"]) == ("rpa_emulator", "rpa_emulator")

@@ -103,6 +103,10 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         timeout = 30
 
+        def do_GET(self) -> None:
+            models = {"object": "list", "data": []}
+            self._send(200 if self.path == "/v1/models" else 404, "application/json", [json.dumps(models).encode()])
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}

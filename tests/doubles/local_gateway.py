@@ -83,6 +83,7 @@ def _record(run: str, agent: str) -> dict[str, Any]:
         "output_tokens": 30,
         "cost_microdollars": 466,
         "gpu_seconds": 1.5,
+        "runpod": {"held_seconds": 0.0, "way": "job", "cold": True, "worker_delay_seconds": 4.5, "job": "j-1"},
     }
 
 

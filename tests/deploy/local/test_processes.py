@@ -29,34 +29,48 @@ while True:
 """
 
 
-def ignore(_line: str) -> None:
-    """A listener that does not care."""
+async def died_of(folder: Path, *command: str, environment: dict[str, str] | None = None) -> ProcessDied:
+    """How a fleet tells of a child that ends by itself."""
+
+    async def wait_for_ever() -> None:
+        async with fleet(logs=folder, grace_seconds=5) as children:
+            await children.start("child", command, ENVIRONMENT if environment is None else environment)
+            async with asyncio.timeout(20):
+                await asyncio.get_running_loop().create_future()
+
+    with pytest.raises(ProcessDied) as caught:
+        await wait_for_ever()
+    return caught.value
 
 
 async def test_children_get_the_environment_that_was_made_for_them_and_no_more(tmp_path: Path) -> None:
-    async with fleet(logs=tmp_path, grace_seconds=5) as children:
-        script = "import os; print(sorted(os.environ))"
-        finished = await children.run("child", (*PYTHON, script), {"ONE": "1"}, on_line=ignore)
-    assert b"ONE" in finished.stdout
-    assert b"HOME" not in finished.stdout
+    script = "import os; print(sorted(os.environ))"
+    died = await died_of(tmp_path, *PYTHON, script, environment={"ONE": "1"})
+    assert "'ONE'" in died.log_tail
+    assert "HOME" not in died.log_tail
 
 
-async def test_stderr_is_heard_line_by_line_and_logged_and_stdout_is_returned(tmp_path: Path) -> None:
-    """Also lines longer than a stream's buffer, and a last one without an end."""
-    script = "import sys; print('out'); sys.stderr.write('one\\r\\n' + 'x' * 200_000 + '\\nlast'); sys.exit(3)"
-    heard: list[str] = []
-    async with fleet(logs=tmp_path, grace_seconds=5) as children:
-        finished = await children.run("child", (*PYTHON, script), ENVIRONMENT, on_line=heard.append)
-    assert (finished.status, finished.stdout) == (3, b"out\n")
-    assert heard == ["one", "x" * 200_000, "last"]
-    assert (tmp_path / "child.log").read_text(encoding="utf-8").endswith("\nlast")
+async def test_what_a_child_says_is_in_its_log(tmp_path: Path) -> None:
+    """Both of its streams; its end comes with the last of it."""
+    script = "import sys; print('out', flush=True); sys.stderr.write('last'); sys.exit(3)"
+    died = await died_of(tmp_path, *PYTHON, script)
+    assert (died.message, died.log_tail) == ("child ended by itself (exit status 3)", "out\nlast")
+    assert str(tmp_path / "child.log") in died.remedy
 
 
 async def test_a_program_that_is_not_there_is_told_in_the_log(tmp_path: Path) -> None:
-    async with fleet(logs=tmp_path, grace_seconds=5) as children:
-        finished = await children.run("child", ("/nowhere/tool",), ENVIRONMENT, on_line=ignore)
-    assert finished.status == 127
-    assert log_tail(tmp_path / "child.log") == "cannot run /nowhere/tool: No such file or directory"
+    died = await died_of(tmp_path, "/nowhere/tool")
+    assert "exit status 127" in died.message
+    assert died.log_tail == "cannot run /nowhere/tool: No such file or directory"
+
+
+async def test_a_child_that_ignores_the_request_to_end_is_forced(tmp_path: Path, pids: Pids) -> None:
+    script = "import os, pathlib, signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    script += "; pathlib.Path(sys.argv[1], str(os.getpid())).touch(); signal.pause()"
+    async with fleet(logs=tmp_path, grace_seconds=0.3) as children:
+        await children.start("child", (*PYTHON, script, str(pids.folder)), ENVIRONMENT)
+        await until(lambda: bool(pids.all()))
+    await pids.gone()
 
 
 async def test_a_child_may_end_in_order(tmp_path: Path, pids: Pids) -> None:
@@ -101,14 +115,8 @@ async def test_an_error_of_the_block_comes_out_as_it_is(tmp_path: Path, pids: Pi
 
 
 async def test_a_death_cancels_the_block_and_names_the_signal(tmp_path: Path) -> None:
-    async def wait_for_ever() -> None:
-        async with fleet(logs=tmp_path, grace_seconds=5) as children:
-            await children.start("child", (*PYTHON, "import os; os.abort()"), ENVIRONMENT)
-            async with asyncio.timeout(20):
-                await asyncio.get_running_loop().create_future()
-
-    with pytest.raises(ProcessDied, match=r"child ended by itself \(killed by SIGABRT\)"):
-        await wait_for_ever()
+    died = await died_of(tmp_path, *PYTHON, "import os; os.abort()")
+    assert died.message == "child ended by itself (killed by SIGABRT)"
 
 
 async def test_what_a_dead_child_left_behind_is_ended_too(tmp_path: Path, pids: Pids) -> None:
@@ -117,10 +125,9 @@ import os, pathlib, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 pathlib.Path(sys.argv[1], str(child.pid)).touch()
 """
-    async with fleet(logs=tmp_path, grace_seconds=5) as children:
-        await children.run("child", (*PYTHON, script, str(pids.folder)), ENVIRONMENT, on_line=ignore)
-        await pids.gone()
+    await died_of(tmp_path, *PYTHON, script, str(pids.folder))
     assert len(pids.all()) == 1
+    await pids.gone()
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,10 @@ def test_a_named_program_must_be_one_that_can_be_run(machine: Machine, tmp_path:
 
 
 def test_without_a_named_engine_the_built_in_one_is_used(machine: Machine) -> None:
-    """Started so that a folder named ``deploy`` in the working directory is not taken for this package."""
+    """The emulator starts it; and is started so that a folder named ``deploy`` in the working directory is not taken
+    for this package.
+    """
     mine = machine.program("mine")
     found = find_programs(engine=None, gateway=mine, orchestrator=mine, path="")
-    assert found.engine == (sys.executable, "-P", "-m", "deploy.local.engine")
+    assert found.engine == ()
+    assert found.emulator == (sys.executable, "-P", "-m", "deploy", "emulate")

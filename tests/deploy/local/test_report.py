@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console, RenderableType
 
-from deploy.local.answers import Balance, CallRecord, FlowResult
+from deploy.local.answers import Balance, CallRecord, FlowResult, RunpodTrace
 from deploy.local.report import (
     Serving,
     broken,
@@ -59,27 +59,30 @@ def _heading(title: str, width: int = 120) -> str:
 
 
 def test_calls_are_listed_with_their_totals() -> None:
-    assert lines(calls_table([CALL, CALL], 120)) == [
+    """A call that woke a worker, and one to a server that does not sleep."""
+    woke = CALL.model_copy(update={"runpod": RunpodTrace(cold=True, held_seconds=0.5, worker_delay_seconds=61.25)})
+    assert lines(calls_table([woke, CALL], 120)) == [
         "",
         _heading("LLM calls, from the gateway's records"),
-        "                                               queue first dura- tokens tokens     cost",
-        "agent        step     tier    endpoint  reason delay token  tion     in    out      USD outcome",
-        "───────────────────────────────────────────────────────────────────────────────────────────────",
-        "triage_agent classify routing routing/0 tier    0.00  0.42  1.23    312     24 0.000382 ok",
-        "triage_agent classify routing routing/0 tier    0.00  0.42  1.23    312     24 0.000382 ok",
+        "                                               queue worker  cold first dura- tokens tokens     cost",
+        "agent        step     tier    endpoint  reason delay  delay start token  tion     in    out      USD outcome",
+        "────────────────────────────────────────────────────────────────────────────────────────────────────────────",
+        "triage_agent classify routing routing/0 tier    0.00  61.25 61.75  0.42  1.23    312     24 0.000382 ok",
+        "triage_agent classify routing routing/0 tier    0.00      -     -  0.42  1.23    312     24 0.000382 ok",
         "",
-        "2 calls                                                     2.47    624     48 0.000764 2 ok",
+        "2 calls                                                                  2.47    624     48 0.000764 2 ok",
     ]
 
 
 def test_long_names_are_broken_at_their_separators_and_nothing_is_cut_off() -> None:
     """At 120 columns; moments that never came show as a dash."""
-    assert lines(calls_table([REFUSED], 120))[5:8] == [
+    assert lines(calls_table([REFUSED], 120))[5:9] == [
         (
-            "technical_    diagnose_         reasoning -        route:long     -     -  1.23    312     24 1.234567 "
-            "budget_exhausted"
+            "technical_    diagnose_  reasoning -        route:long     -      -     -     -  1.23    312     24 "
+            "1.234567 budget_"
         ),
-        "diagnostician technical_problem                    prompts",
+        f"{'diagnostician technical_':<44}{'prompts':<65}exhausted",
+        "              problem",
         "",
     ]
 
@@ -144,7 +147,9 @@ def test_what_is_to_be_copied_stays_on_its_line() -> None:
         origin="http://127.0.0.1:8080",
         key="tg-key",
         model="routing",
-        again="TIERGATE_KEY=tg-key tiergate-orchestrator run " + "x" * 90,
+        again="curl http://127.0.0.1:8090/lb/" + "x" * 90,
+        emulator="http://127.0.0.1:8090/emulator/state",
+        asleep_after=60,
         logs=".tiergate/logs",
     )
     shown = io.StringIO()
@@ -153,6 +158,7 @@ def test_what_is_to_be_copied_stays_on_its_line() -> None:
         "OpenAI API   http://127.0.0.1:8080/v1",
         "API docs     http://127.0.0.1:8080/docs",
         "metrics      http://127.0.0.1:8080/metrics",
+        "emulator     http://127.0.0.1:8090/emulator/state",
         "logs         .tiergate/logs",
         "",
         "Try it:",
@@ -163,7 +169,9 @@ def test_what_is_to_be_copied_stays_on_its_line() -> None:
         ),
         "",
         "Run the Flow again:",
-        "  TIERGATE_KEY=tg-key tiergate-orchestrator run " + "x" * 90,
+        "  curl http://127.0.0.1:8090/lb/" + "x" * 90,
+        "",
+        "Workers that have had nothing to do for 60 s go to sleep; the next call wakes one.",
         "",
         "Ctrl-C stops everything.",
     ]

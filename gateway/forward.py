@@ -108,6 +108,7 @@ class Forwarder:
             body=upstream_body(call, operation, attempt.tier.model, answer_bound=attempt.answer_bound),
             due=exchange.due,
             journey=attempt.journey,
+            affinity=_belongs(exchange, attempt.tier) if _sticks(attempt) else None,
         )
         attempt.sent_at = self._clock.monotonic()
         try:
@@ -180,6 +181,11 @@ async def _begun_stream(response: UpstreamResponse, events: EventStream, *, limi
             break
         body += events.feed(data)
     return BegunAnswer(status=_OK, headers=response.headers, body=body, response=response, events=events)
+
+
+def _sticks(attempt: Attempt) -> bool:
+    """Whether a worker of the endpoint, and not only the endpoint, is to be the same for one session."""
+    return attempt.journey is not None and attempt.tier.affinity == "session"
 
 
 def _belongs(exchange: Exchange, tier: Tier) -> bytes | None:

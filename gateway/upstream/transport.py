@@ -17,7 +17,8 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``.
 
     ``headers`` are the caller's that pass, then the endpoint's own. ``due`` is when its answer is no longer wanted, by
-    the monotonic clock; ``journey`` is filled in where the way is more than one call.
+    the monotonic clock; ``journey`` is filled in where the way is more than one call. ``affinity`` is what it has in
+    common with others that one worker should serve, where the transport can ask for one.
     """
 
     method: bytes
@@ -26,6 +27,7 @@ class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     due: float = math.inf
     journey: Journey | None = None
+    affinity: bytes | None = None
 
     def __repr__(self) -> str:
         """Without headers and body: they hold the endpoint's key and the caller's words."""

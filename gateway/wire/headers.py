@@ -7,7 +7,7 @@ Header = tuple[bytes, bytes]
 
 _TO_UPSTREAM: Final = frozenset({
     b"accept", b"anthropic-beta", b"anthropic-version", b"baggage", b"content-type", b"traceparent", b"tracestate",
-    b"user-agent",
+    b"user-agent", b"x-runpod-worker-id",
 })  # fmt: skip
 """An allow-list: keys, cookies and identity stay here."""
 

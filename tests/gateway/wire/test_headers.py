@@ -4,13 +4,14 @@ from gateway.wire.headers import to_client, to_upstream
 
 
 def test_an_endpoint_sees_only_what_is_on_the_list() -> None:
-    """The caller's key, cookies and names stay at the gateway; traces and Anthropic's version pass."""
+    """The caller's key, cookies and names stay here; traces, Anthropic's version and a wish for a worker pass."""
     passing = [
         (b"content-type", b"application/json"),
         (b"accept", b"*/*"),
         (b"user-agent", b"x"),
         (b"traceparent", b"00-1"),
         (b"anthropic-version", b"2023-06-01"),
+        (b"x-runpod-worker-id", b"strict w1"),
     ]
     staying = [
         (b"authorization", b"Bearer secret"),

@@ -10,6 +10,7 @@ MAIN := .venv
 FLOWS := .venv-orchestrator
 COMPILED := .venv-compiled
 FUZZ := .venv-fuzz
+LITELLM := .venv-litellm
 # Whose gateway `make run` starts; GATEWAY=.venv for the interpreted one.
 GATEWAY ?= $(COMPILED)
 PIP := $(PYTHON) -m pip --disable-pip-version-check
@@ -28,7 +29,7 @@ FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 # What runs a second time, against the compiled modules.
 COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance tests/fuzz
 
-.PHONY: help setup compiled run test test-main test-compiled test-flows guard fuzz check wheel lock clean
+.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm guard fuzz check wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -57,6 +58,10 @@ test-main: setup ## Only those of all but the Flows, not compiled
 
 test-flows: setup ## Only those of what needs CrewAI
 	TIERGATE_GATEWAY_PYTHON=$(MAIN)/bin/python $(FLOWS)/bin/coverage run -m pytest $(FLOW_TESTS) $(ARGS)
+
+# LiteLLM's SDK holds back what the tests want new, so it has an environment of its own; elsewhere its tests are left out.
+test-litellm: setup $(LITELLM)/.ready ## Only those of what calls LiteLLM's SDK
+	$(LITELLM)/bin/python -m coverage run -m pytest $(wildcard tests/gateway/upstream/test_litellm_*.py) $(ARGS)
 
 # Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
 test-compiled: setup compiled ## Only those on the compiled modules
@@ -97,6 +102,7 @@ endef
 lock: ## Renew the lock files (needs uv on the path)
 	uv pip compile $(LOCK) --extra gateway -o locks/gateway.txt
 	uv pip compile $(LOCK) --extra gateway --extra deploy --group check --group acceptance --group compile -c locks/gateway.txt -o locks/development.txt
+	uv pip compile $(LOCK) --extra gateway --extra litellm -c locks/gateway.txt -o locks/litellm.txt
 	uv pip compile $(LOCK) --extra orchestrator -o locks/orchestrator.txt
 	uv pip compile $(LOCK) --extra orchestrator --group check -c locks/orchestrator.txt -o locks/orchestrator-development.txt
 	uv pip compile $(LOCK:pyproject.toml=) --no-deps locks/engines.in -o locks/engines.txt
@@ -104,7 +110,7 @@ lock: ## Renew the lock files (needs uv on the path)
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
 
 clean: ## Remove the environments and everything that was made
-	rm -rf $(MAIN) $(FLOWS) $(COMPILED) $(FUZZ) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(MAIN) $(FLOWS) $(COMPILED) $(FUZZ) $(LITELLM) dist .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
@@ -140,6 +146,14 @@ $(FUZZ)/.ready: $(MAIN)/.ready locks/fuzz.txt
 	$(PIP) --python $(FUZZ)/bin/python install --require-hashes -r locks/fuzz.txt | $(NEWS)
 	@$(MAIN)/bin/python -c '$(PURELIB); print(path); print("$(CURDIR)")' \
 	  > "$$($(FUZZ)/bin/python -c '$(PURELIB); print(path)')/neighbours.pth"
+	@touch $@
+
+# What is not in its own lock, the tests' tools above all, is what $(MAIN) has.
+$(LITELLM)/.ready: $(MAIN)/.ready locks/litellm.txt
+	$(MAIN)/bin/python -m venv --without-pip --clear $(LITELLM)
+	$(PIP) --python $(LITELLM)/bin/python install -q --require-hashes -r locks/litellm.txt
+	@$(MAIN)/bin/python -c '$(PURELIB); print(path); print("$(CURDIR)")' \
+	  > "$$($(LITELLM)/bin/python -c '$(PURELIB); print(path)')/neighbours.pth"
 	@touch $@
 
 dist/compiled/.built: $(MAIN)/.ready hatch_build.py $(shell find gateway tiers deploy orchestrator -type f -not -name '*.pyc')

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.settings import SettingsInvalid, read_secrets, secret_references
+from gateway.upstream.litellm_package import INSTALL, LiteLlmMissing, load_package, provider_of
+from gateway.upstream.litellm_prices import listed_price
 from tiers.load import load
-from tiers.problems import TierMapInvalid
-from tiers.tiermap import SecretReference, TierMap
+from tiers.problems import Problem, TierMapInvalid
+from tiers.tiermap import SecretReference, Tier, TierMap
 
 HASH_DIGITS = 12
 
@@ -55,6 +57,38 @@ def text_hash(text: bytes) -> str:
     return hashlib.sha256(text).hexdigest()[:HASH_DIGITS]
 
 
+def read_map(text: bytes, *, file: str) -> TierMap:
+    """The tier map in ``text``, with prices that are left to LiteLLM's list looked up.
+
+    Raises:
+        TierMapInvalid: With every problem; also where a tier is called by LiteLLM, and that cannot be.
+    """
+    tier_map = load(text, file=file, listed=listed_price)
+    problems = [_uncallable(tier, file) for tier in tier_map.tiers.values() if _by_litellm(tier)]
+    found = [problem for problem in problems if problem is not None]
+    if found:
+        raise TierMapInvalid(found)
+    return tier_map
+
+
+def _by_litellm(tier: Tier) -> bool:
+    return any(endpoint.transport == "litellm" for endpoint in tier.endpoints)
+
+
+def _uncallable(tier: Tier, file: str) -> Problem | None:
+    """Why LiteLLM cannot call the endpoints of ``tier``."""
+    field, remedy = f"tiers.{tier.name}.model", "write it as provider/model, such as openai/gpt-4o-mini"
+    try:
+        provider_of(load_package(), tier.model)
+    except LiteLlmMissing as missing:
+        return Problem(
+            file=file, line=1, column=1, field=f"tiers.{tier.name}.endpoints", message=str(missing), remedy=INSTALL
+        )
+    except ValueError as error:
+        return Problem(file=file, line=1, column=1, field=field, message=str(error), remedy=remedy)
+    return None
+
+
 def check(text: bytes, *, file: str) -> CheckedMap:
     """Check ``text``, which was read from ``file``, and read its secrets.
 
@@ -62,7 +96,7 @@ def check(text: bytes, *, file: str) -> CheckedMap:
         MapRejected: With every problem that was found.
     """
     try:
-        return CheckedMap.of(load(text, file=file), text)
+        return CheckedMap.of(read_map(text, file=file), text)
     except TierMapInvalid as error:
         raise MapRejected(tuple(map(str, error.problems)), hash=text_hash(text)) from error
     except SettingsInvalid as error:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.build import build
+from gateway.checked_map import read_map
 from gateway.settings import BODY_BYTES_MAX, HOST, PORT, Settings, SettingsInvalid, read_settings
-from tiers.load import load
 from tiers.problems import TierMapInvalid
 from tiers.schema import json_schema
 from tiers.tiermap import TierMap
@@ -145,7 +145,7 @@ def _load(file: Path) -> tuple[TierMap, bytes] | None:
     """The tier map in ``file`` and the text that it was read from; problems go to standard error."""
     try:
         text = file.read_bytes()
-        return load(text, file=str(file)), text
+        return read_map(text, file=str(file)), text
     except OSError as error:
         _failed(f"{file}: cannot be read: {error.strerror}", 2)
     except TierMapInvalid as error:

@@ -1,5 +1,6 @@
 """The validated document → the ``TierMap`` that everything else works with."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -8,12 +9,13 @@ from tiers.document import (
     BudgetDocument,
     ConditionsDocument,
     EndpointDocument,
+    ListedPriceDocument,
     OwnerDocument,
     TierDocument,
     TierMapDocument,
 )
 from tiers.naming import names
-from tiers.price import GpuPrice, Price, TokenPrice
+from tiers.price import GpuPrice, ListedPrice, Price, TokenPrice
 from tiers.runpod_urls import addressed
 from tiers.tiermap import (
     Breaker,
@@ -32,13 +34,14 @@ from tiers.tiermap import (
 )
 
 
-def tier_map(document: TierMapDocument) -> TierMap:
-    """The tier map of a document that ``tiers.load`` found no problem in.
+def tier_map(document: TierMapDocument, listed: Mapping[str, TokenPrice] = MappingProxyType({})) -> TierMap:
+    """The tier map of a document that ``tiers.load`` found no problem in; ``listed`` has prices that were looked up, by
+    the name of their tier.
 
     Raises:
         ValueError: It was not checked: a tier has no price.
     """
-    tiers = MappingProxyType({name: _tier(name, tier) for name, tier in document.tiers.items()})
+    tiers = MappingProxyType({name: _tier(name, tier, listed.get(name)) for name, tier in document.tiers.items()})
     return TierMap(
         store=document.store,
         tiers=tiers,
@@ -70,13 +73,13 @@ def conditions(when: ConditionsDocument) -> Conditions:
     )
 
 
-def _tier(name: str, tier: TierDocument) -> Tier:
+def _tier(name: str, tier: TierDocument, listed: TokenPrice | None) -> Tier:
     timeouts = Timeouts(**tier.timeouts.model_dump())
     return Tier(
         name=name,
         model=tier.model,
         aliases=tuple(tier.aliases),
-        price=_price(tier),
+        price=listed or _price(tier),
         gpu=tier.gpu,
         gpu_count=tier.gpu_count,
         endpoints=tuple(_endpoint(name, index, endpoint, timeouts) for index, endpoint in enumerate(tier.endpoints)),
@@ -99,6 +102,8 @@ def _tier(name: str, tier: TierDocument) -> Tier:
 def _price(tier: TierDocument) -> Price:
     if tier.gpu is not None:
         return GpuPrice(microdollars_per_second=tier.gpu.microdollars_per_second * tier.gpu_count)
+    if isinstance(tier.price, ListedPriceDocument):
+        return ListedPrice()
     if tier.price is not None:
         return TokenPrice(input_microdollars=tier.price.input, output_microdollars=tier.price.output)
     raise ValueError("a tier without a price")
@@ -106,7 +111,7 @@ def _price(tier: TierDocument) -> Price:
 
 def _endpoint(tier: str, index: int, endpoint: EndpointDocument, timeouts: Timeouts) -> Endpoint:
     own = endpoint.timeouts.model_dump(exclude_none=True)
-    url, transport = addressed(endpoint.url, endpoint.transport)
+    url, transport = addressed(endpoint.url or "", endpoint.transport)
     return Endpoint(
         name=f"{tier}/{index}",
         url=url,

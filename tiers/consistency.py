@@ -1,7 +1,8 @@
-"""Fields that must agree: one price for a tier, larger contexts to escalate to, one owner of a budget, and so on."""
+"""Fields that must agree: one price for a tier, a URL of an endpoint, larger contexts to escalate to, and so on."""
 
 from collections.abc import Iterator
 
+from tiers.document import LISTED
 from tiers.paths import ANY, select
 from tiers.problems import Finding, quoted
 
@@ -11,6 +12,8 @@ OWNER_KINDS = ("tier", "agent", "key", "flow", "run", "all")
 def findings(data: object) -> Iterator[Finding]:
     """Every disagreement in the document's plain data, as far as its shape lets it be read."""
     yield from _prices(data)
+    yield from _listed_prices(data)
+    yield from _urls(data)
     yield from _outputs(data)
     yield from _escalations(data)
     yield from _owners(data)
@@ -33,6 +36,31 @@ def _prices(data: object) -> Iterator[Finding]:
                 path=(*path, "price"),
                 message="the tier has two prices: by gpu and by price",
                 remedy="keep gpu for an endpoint paid by GPU time, price for one paid by token",
+            )
+
+
+def _listed_prices(data: object) -> Iterator[Finding]:
+    for path, tier in select(data, "tiers", ANY):
+        if not isinstance(tier, dict) or tier.get("price") != LISTED:
+            continue
+        transports = [transport for _, transport in select(tier, "endpoints", ANY, "transport")]
+        if "litellm" not in transports:
+            yield Finding(
+                path=(*path, "price"),
+                message="LiteLLM's price for a tier without an endpoint that LiteLLM calls",
+                remedy="write its price, `price: {input: 0.15, output: 0.60}`, or `transport: litellm` at its endpoint",
+            )
+
+
+def _urls(data: object) -> Iterator[Finding]:
+    for path, endpoint in select(data, "tiers", ANY, "endpoints", ANY):
+        if not isinstance(endpoint, dict) or endpoint.get("transport") == "litellm":
+            continue
+        if endpoint.get("url") is None:
+            yield Finding(
+                path=path,
+                message="the endpoint has no url",
+                remedy="add it, up to and including /v1; only LiteLLM's providers have one of their own",
             )
 
 

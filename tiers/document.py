@@ -6,9 +6,9 @@ integers). What several fields must agree on is in ``tiers.consistency``, ``tier
 descriptions speak to operators.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
 
 from tiers.fields import (
     Comparing,
@@ -30,6 +30,7 @@ from tiers.fields import (
 from tiers.tiermap import TransportKind
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+LISTED: Final = "litellm"
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
@@ -70,15 +71,20 @@ class WorkersDocument(_Form):
 class EndpointDocument(_Form):
     """One address that serves a tier."""
 
-    url: Url = Field(
-        description="Base URL of an OpenAI-compatible server, up to and including `/v1`.",
+    url: Url | None = Field(
+        default=None,
+        description=(
+            "Base URL of an OpenAI-compatible server, up to and including `/v1`. May be left out with `litellm`: the"
+            " provider's own."
+        ),
         examples=["http://127.0.0.1:9100/v1", "https://api.runpod.ai/v2/<endpoint id>/openai/v1"],
     )
     transport: TransportKind | None = Field(
         default=None,
         description=(
             "How it is spoken to: `openai` (any OpenAI-compatible server), `runpod-queue` or `runpod-load-balancer` (an"
-            " endpoint of Runpod of that type), `litellm`. Left out, the URL decides: Runpod's own addresses are known."
+            " endpoint of Runpod of that type), `litellm` (the provider that the tier's `model` begins with). Left out,"
+            " the URL decides: Runpod's own addresses are known."
         ),
         examples=["runpod-queue"],
     )
@@ -190,6 +196,19 @@ class PriceDocument(_Form):
     output: Price = Field(description="US dollars per million tokens of answer.", examples=[0.60])
 
 
+class ListedPriceDocument(PriceDocument):
+    """In place of a price the word ``litellm``: what LiteLLM's list says."""
+
+
+def _given_or_listed(value: object, given: ValidatorFunctionWrapHandler) -> object:
+    """One word stands beside the form; as a union of types each mistake in a price would be told of twice."""
+    return ListedPriceDocument.model_construct(input=0, output=0) if value == LISTED else given(value)
+
+
+def _add_listed(schema: dict[str, Any]) -> None:
+    schema["anyOf"].append({"const": LISTED, "type": "string"})
+
+
 class ModelDocument(_Form):
     """A model and the GPU that it runs on: what decides whether it fits."""
 
@@ -221,10 +240,11 @@ class TierDocument(ModelDocument):
     aliases: list[ModelName] = Field(
         default=[], description="Other names that callers may use for this tier.", examples=[["gpt-4.1-mini"]]
     )
-    price: PriceDocument | None = Field(
+    price: Annotated[PriceDocument | None, WrapValidator(_given_or_listed)] = Field(
         default=None,
-        description="Price per million tokens, for a tier without `gpu`.",
-        examples=[{"input": 0.15, "output": 0.60}],
+        description="Price per million tokens, for a tier without `gpu`; `litellm` is what LiteLLM's list says.",
+        examples=[{"input": 0.15, "output": 0.60}, LISTED],
+        json_schema_extra=_add_listed,
     )
     endpoints: Annotated[list[EndpointDocument], Field(min_length=1)] = Field(
         description="The addresses that serve this tier.", examples=[[{"url": "http://127.0.0.1:9100/v1"}]]

@@ -1,24 +1,30 @@
 """The text of ``tiers.yaml`` → a ``TierMap``, or every problem in it at once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from tiers import consistency, fit, naming, reachability, references
 from tiers.build import conditions, tier_map
-from tiers.document import ConditionsDocument, ModelDocument, TierMapDocument
+from tiers.document import ConditionsDocument, ListedPriceDocument, ModelDocument, TierMapDocument
 from tiers.explain import explain
 from tiers.paths import ANY, field_name, select
-from tiers.problems import Finding, Problem, TierMapInvalid
+from tiers.price import TokenPrice
+from tiers.problems import Finding, Problem, Refused, TierMapInvalid
 from tiers.source import Source, read
 from tiers.tiermap import Route, TierMap
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
+Listed = Callable[[str], TokenPrice]
+"""What a list says of a model; raises ``Refused`` where it has no price of it."""
 
-def load(text: str | bytes, *, file: str) -> TierMap:
+
+def load(text: str | bytes, *, file: str, listed: Listed | None = None) -> TierMap:
     """Read, check and build a tier map. ``file`` is only what problems call it; nothing is opened.
+
+    ``listed`` looks up the prices that are left to a list; without it they stay ``ListedPrice``.
 
     Raises:
         TierMapInvalid: With every problem that could be found, sorted by place. A value that cannot be read
@@ -32,7 +38,22 @@ def load(text: str | bytes, *, file: str) -> TierMap:
     problems = [*source.problems, *(_problem(finding, source, file) for finding in found)]
     if problems or document is None:
         raise TierMapInvalid(problems)
-    return tier_map(document)
+    prices: dict[str, TokenPrice] = {}
+    if listed is not None:
+        missing = list(_look_up(document, listed, prices))
+        if missing:
+            raise TierMapInvalid(_problem(finding, source, file) for finding in missing)
+    return tier_map(document, prices)
+
+
+def _look_up(document: TierMapDocument, listed: Listed, prices: dict[str, TokenPrice]) -> Iterator[Finding]:
+    """Put every price that is left to a list into ``prices``; what cannot be is a finding."""
+    for name, tier in document.tiers.items():
+        if isinstance(tier.price, ListedPriceDocument):
+            try:
+                prices[name] = listed(tier.model)
+            except Refused as refused:
+                yield Finding(path=("tiers", name, "price"), message=refused.message, remedy=refused.remedy)
 
 
 def _findings(data: object) -> tuple[list[Finding], TierMapDocument | None]:

@@ -1,7 +1,8 @@
 """What a tier costs, in integers: microdollars (a millionth of a US dollar) and tokens.
 
 A tier has exactly one price: by GPU time, where a request pays its share of the seconds it kept the GPU busy,
-or per million tokens. Costs round up, once per attempt: the ledger never knows less than was spent.
+or per million tokens, which may have to be looked up in a list first. Costs round up, once per attempt: the ledger
+never knows less than was spent.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,21 @@ class TokenPrice:
         return -(-total // TOKENS_PER_PRICE_UNIT)
 
 
-Price = GpuPrice | TokenPrice
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedPrice:
+    """A price per token that is left to LiteLLM's list: whoever serves the tier looks it up first (``tiers.load``)."""
+
+    def cost(self, usage: Usage, gpu_seconds: float) -> int:
+        """Nothing can be paid by it.
+
+        Raises:
+            ValueError: Always.
+        """
+        del usage, gpu_seconds
+        raise ValueError("The tier's price is a list's, and was not looked up.")
+
+
+Price = GpuPrice | TokenPrice | ListedPrice
 
 
 def _ceil(value: float) -> int:

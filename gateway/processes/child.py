@@ -15,13 +15,13 @@ import msgspec
 import uvloop
 
 from gateway.app import serve_in
+from gateway.checked_map import read_map
 from gateway.errors import StoreUnavailable
 from gateway.parts import Place
 from gateway.processes.assignment import Assignment, Word, read_assignment
 from gateway.processes.parent_line import ParentLine
 from gateway.settings import SettingsInvalid
 from gateway.telemetry.shared import SharedSeries
-from tiers.load import load
 
 
 def main() -> int:
@@ -63,7 +63,7 @@ async def _serve(assignment: Assignment, parent: ParentLine) -> None:
     )
     parent.listen(lambda: signal.raise_signal(signal.SIGTERM))
     try:
-        await serve_in(place, assignment.settings, load(assignment.tiers, file=assignment.tiers_file))
+        await serve_in(place, assignment.settings, read_map(assignment.tiers, file=assignment.tiers_file))
     finally:
         parent.close()
         if parent.torn:

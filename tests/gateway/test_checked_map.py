@@ -1,12 +1,15 @@
 """A tier map with its secrets, or all that is wrong with it."""
 
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
 
-from gateway.checked_map import CheckedMap, MapRejected, check, read_and_check, text_hash
+from gateway.checked_map import CheckedMap, MapRejected, check, read_and_check, read_map, text_hash
+from tests.gateway.upstream.litellm_installed import need_litellm
 from tests.tiers.samples import WHOLE, changed
+from tiers.price import TokenPrice
 from tiers.tiermap import SecretReference
 
 TEXT = WHOLE.replace("file:/run/secrets/openai", "env:OPENAI_KEY").encode()
@@ -66,8 +69,8 @@ def test_whatever_is_in_the_file_is_a_problem_and_no_fault(text: bytes) -> None:
 def test_what_the_reader_cannot_bear_is_a_problem_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is told by its kind."""
 
-    def fail(text: bytes, *, file: str) -> None:
-        raise RecursionError(text, file)
+    def fail(text: bytes, *, file: str, listed: object) -> None:
+        raise RecursionError(text, file, listed)
 
     monkeypatch.setattr("gateway.checked_map.load", fail)
     assert "RecursionError" in rejected(b"x").problems[0]
@@ -84,3 +87,36 @@ def test_one_that_was_checked_already_only_needs_its_secrets() -> None:
     """The gateway's start has read it."""
     first = check(TEXT, file="tiers.yaml")
     assert CheckedMap.of(first.tier_map, TEXT) == first
+
+
+OVERFLOW = changed('{url: "https://api.openai.com/v1", api_key', "{transport: litellm, api_key")
+"""The tier ``external``, called by LiteLLM."""
+
+
+def test_a_price_that_is_left_to_litellms_list_is_looked_up() -> None:
+    need_litellm()
+    text = OVERFLOW.replace("price: {input: 0.15, output: 0.60}", "price: litellm")
+    tier_map = read_map(text.encode(), file="tiers.yaml")
+    price = TokenPrice(input_microdollars=150_000, output_microdollars=600_000)
+    assert (tier_map.tiers["external"].price, tier_map.names["external"][0].price) == (price, price)
+
+
+def test_a_price_that_is_not_on_the_list_is_a_problem_with_its_place() -> None:
+    need_litellm()
+    text = OVERFLOW.replace("price: {input: 0.15, output: 0.60}", "price: litellm").replace("gpt-4o-mini", "openai/no")
+    [problem] = rejected(text.encode()).problems
+    assert problem.startswith("tiers.yaml:24:5: tiers.external.price: LiteLLM's list has no price of the model")
+    assert "write it: `price: {input: 0.15, output: 0.60}`" in problem
+
+
+def test_a_model_whose_provider_nobody_knows_is_a_problem() -> None:
+    need_litellm()
+    [problem] = rejected(OVERFLOW.replace("gpt-4o-mini", "nobodys-model").encode()).problems
+    assert "tiers.external.model: LiteLLM knows no provider of the model" in problem
+
+
+def test_without_litellm_a_tier_that_needs_it_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The remedy is the command that installs it."""
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    [problem] = rejected(OVERFLOW.encode()).problems
+    assert problem.endswith("LiteLLM, which calls the tier, is not installed — pip install 'tiergate[litellm]'")

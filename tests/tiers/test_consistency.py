@@ -14,6 +14,20 @@ from tests.tiers.samples import changed, problems
             "tiers.external.price",
             "two prices",
         ),
+        (
+            "price: {input: 0.15, output: 0.60}",
+            "price: litellm",
+            (24, 5),
+            "tiers.external.price",
+            "without an endpoint that LiteLLM calls",
+        ),
+        (
+            '{url: "https://api.openai.com/v1", api_key: file:/run/secrets/openai}',
+            "{api_key: file:/run/secrets/openai}",
+            (23, 17),
+            "tiers.external.endpoints[0]",
+            "the endpoint has no url",
+        ),
         ("output: 1000", "output: 2001", (26, 5), "tiers.external.output", "longer than the context of 2000"),
         ('owner: {agent: "*"}', "owner: {}", (35, 23), "budgets[1].owner", "exactly one kind of owner"),
         (
@@ -104,3 +118,9 @@ def test_a_request_escalates_to_ever_larger_contexts(old: str, new: str, field: 
 def test_an_escalation_of_another_shape_is_left_to_the_schema(names: str) -> None:
     [problem] = problems(changed("fallback: [reasoning]", f"escalation: {names}"))
     assert problem.message.startswith("must be")
+
+
+def test_what_litellm_calls_needs_no_url_and_may_leave_its_price_to_the_list() -> None:
+    text = changed('{url: "https://api.openai.com/v1", api_key', "{transport: litellm, api_key")
+    assert problems(text) == ()
+    assert problems(text.replace("price: {input: 0.15, output: 0.60}", "price: litellm")) == ()

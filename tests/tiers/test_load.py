@@ -4,7 +4,8 @@ from hypothesis import strategies as st
 
 from tests.tiers.samples import FILE, WHOLE, changed, problems
 from tiers.load import load
-from tiers.problems import TierMapInvalid
+from tiers.price import ListedPrice, TokenPrice
+from tiers.problems import Refused, TierMapInvalid
 from tiers.tiermap import TierMap
 
 TEN_PROBLEMS = """\
@@ -111,3 +112,35 @@ def test_any_text_loads_or_is_invalid(text: str | bytes) -> None:
 def test_any_slip_of_the_pen_loads_or_is_invalid(start: int, length: int, slip: str) -> None:
     """A valid map with a few characters changed: no shape of a near-miss breaks a rule."""
     _loads_or_is_invalid(WHOLE[:start] + slip + WHOLE[start + length :])
+
+
+LISTED = changed('{url: "https://api.openai.com/v1", api_key', "{transport: litellm, api_key").replace(
+    "price: {input: 0.15, output: 0.60}", "price: litellm"
+)
+
+
+def test_prices_that_are_left_to_a_list_are_looked_up_by_the_model() -> None:
+    price = TokenPrice(input_microdollars=1, output_microdollars=2)
+    asked: list[str] = []
+
+    def listed(model: str) -> TokenPrice:
+        asked.append(model)
+        return price
+
+    assert load(LISTED, file=FILE, listed=listed).tiers["external"].price is price
+    assert asked == ["gpt-4o-mini"]
+
+
+def test_without_a_list_they_stay_open() -> None:
+    """Who only deploys or asks pays nothing by them."""
+    assert load(LISTED, file=FILE).tiers["external"].price == ListedPrice()
+
+
+def test_a_price_that_the_list_does_not_have_is_a_problem_with_its_place() -> None:
+    def listed(model: str) -> TokenPrice:
+        raise Refused(f"no price of {model}", "write it")
+
+    with pytest.raises(TierMapInvalid) as caught:
+        load(LISTED, file=FILE, listed=listed)
+    [problem] = caught.value.problems
+    assert (problem.line, problem.field, problem.message) == (24, "tiers.external.price", "no price of gpt-4o-mini")

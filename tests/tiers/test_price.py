@@ -1,6 +1,6 @@
 import pytest
 
-from tiers.price import GpuPrice, TokenPrice
+from tiers.price import GpuPrice, ListedPrice, TokenPrice
 from tiers.usage import Usage
 
 
@@ -22,3 +22,9 @@ def test_gpu_time_rounds_up_to_a_microdollar(seconds: float, cost: int) -> None:
 )
 def test_tokens_round_up_to_a_microdollar_once(usage: Usage, cost: int) -> None:
     assert TokenPrice(input_microdollars=150_000, output_microdollars=600_000).cost(usage, 999.0) == cost
+
+
+def test_a_price_that_was_not_looked_up_pays_for_nothing() -> None:
+    """Rather an error than a request for free."""
+    with pytest.raises(ValueError, match="not looked up"):
+        ListedPrice().cost(Usage(), 1.0)

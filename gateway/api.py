@@ -48,6 +48,61 @@ class Readiness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SampleShown:
+    """What a Runpod endpoint's health address said last: workers by their condition, and jobs."""
+
+    age_seconds: float
+    workers: dict[str, int]
+    jobs: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointShown:
+    """How an endpoint is. From ``state`` on it is what is known of workers, ``None`` where there are none to wake."""
+
+    name: str
+    transport: str
+    breaker: str
+    in_flight: int
+    """Requests from the process that answers."""
+    state: str | None = None
+    since_unix: float | None = None
+    held: int | None = None
+    """Calls that wait for it, over all processes."""
+    workers_max: int | None = None
+    slots_per_worker: int | None = None
+    wake_expected_seconds: float | None = None
+    sample: SampleShown | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TierShown:
+    """How a tier is."""
+
+    name: str
+    model: str
+    slots: int
+    slots_held: int | None
+    """Over all processes; ``None`` where the store does not say."""
+    queue_length: int
+    """Requests that wait for a slot in the process that answers."""
+    endpoints: list[EndpointShown]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Woken:
+    """What became of a wish to wake a tier."""
+
+    tier: str
+    awake: bool
+    """It can serve at once; nothing was done."""
+    sent: bool
+    """A worker was sent for now; otherwise one is on its way already."""
+    expected_seconds: float
+    endpoints: list[EndpointShown]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """What the handlers ask of the rest of the gateway; ``app`` fills it in."""
 
@@ -60,6 +115,10 @@ class Desk:
     balances: Callable[[], Awaitable[list[Balance]]]
     records: Callable[[str, str | None, int], Awaitable[list[dict[str, Any]]]]
     """(key's name, run or ``None``, most) → the caller's latest records, oldest first."""
+    tiers: Callable[[Caller], Awaitable[list[TierShown]]]
+    """The tiers that the caller may use."""
+    wake: Callable[[Caller, str], Awaitable[Woken]]
+    """Have a worker of a tier woken."""
     reload: Callable[[], Awaitable[Outcome]]
     """Read the tier map's file again."""
     admin_digest: str = field(default="", repr=False)
@@ -95,21 +154,17 @@ class Gateway(FastAPI):
         return self.openapi_schema
 
     def _add_handlers(self, desk: Desk) -> None:
-        def authenticated(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Caller:
-            headers = dict(request.scope["headers"])
-            return desk.authenticate(headers.get(b"authorization"), headers.get(b"x-api-key"))
-
-        known = Annotated[Caller, Depends(authenticated)]
+        known = _caller(desk)
 
         @self.get("/v1/models", tags=["models"], summary="The names that the key may use")
-        async def models(caller: known) -> dict[str, Any]:
+        async def models(caller: Annotated[Caller, known]) -> dict[str, Any]:
             return {
                 "object": "list",
                 "data": [_model(name, tier) for name, tier in desk.names(caller).items()],
             }
 
         @self.get("/v1/models/{model:path}", tags=["models"], summary="One of the names that the key may use")
-        async def model(model: str, caller: known) -> dict[str, Any]:
+        async def model(model: str, caller: Annotated[Caller, known]) -> dict[str, Any]:
             tier = desk.names(caller).get(model)
             if tier is None:
                 raise ModelNotFound(
@@ -119,7 +174,7 @@ class Gateway(FastAPI):
 
         @self.get("/tiergate/v1/requests", tags=["usage"], summary="Records of the key's latest requests")
         async def requests(
-            caller: known,
+            caller: Annotated[Caller, known],
             run: str | None = None,
             limit: Annotated[int, Query(ge=1, le=RECORDS_SHOWN_MAX)] = 100,
         ) -> dict[str, Any]:
@@ -130,7 +185,7 @@ class Gateway(FastAPI):
             tags=["usage"],
             summary="What is left of each budget in its current window",
         )
-        async def budgets(caller: known) -> dict[str, Any]:
+        async def budgets(caller: Annotated[Caller, known]) -> dict[str, Any]:
             del caller
             balances = await desk.balances()
             return {
@@ -151,8 +206,32 @@ class Gateway(FastAPI):
         async def metrics() -> Response:
             return Response(await desk.metrics(), headers={"content-type": CONTENT_TYPE})
 
+        self._add_tiers(desk)
         self._add_admin(desk)
         self._add_docs()
+
+    def _add_tiers(self, desk: Desk) -> None:
+        known = _caller(desk)
+
+        @self.get(
+            "/tiergate/v1/tiers",
+            tags=["tiers"],
+            summary="How the tiers are that the key may use, and their endpoints",
+            responses=_example(200, "The tiers", {"object": "list", "data": [_TIER_EXAMPLE]}),
+        )
+        async def tiers(caller: Annotated[Caller, known]) -> dict[str, Any]:
+            return {"object": "list", "data": [asdict(tier) for tier in await desk.tiers(caller)]}
+
+        @self.post(
+            "/tiergate/v1/tiers/{tier}/wake",
+            tags=["tiers"],
+            summary="Have a worker of the tier woken, once however often it is asked for",
+            responses=_example(200, "The tier is awake; nothing was done", _WOKEN_EXAMPLE | {"awake": True})
+            | _example(202, "A worker is on its way", _WOKEN_EXAMPLE | {"sent": True, "expected_seconds": 60.0}),
+        )
+        async def wake(tier: str, caller: Annotated[Caller, known]) -> JSONResponse:
+            woken = await desk.wake(caller, tier)
+            return JSONResponse(asdict(woken), status_code=200 if woken.awake else 202)
 
     def _add_admin(self, desk: Desk) -> None:
         def admitted(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
@@ -216,6 +295,16 @@ class Gateway(FastAPI):
         self.add_exception_handler(RequestValidationError, invalid)
 
 
+def _caller(desk: Desk) -> Any:  # noqa: ANN401 - what FastAPI says of its own
+    """Whose key a request has; raises ``Unauthorized`` where it is nobody's."""
+
+    def authenticated(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Caller:
+        headers = dict(request.scope["headers"])
+        return desk.authenticate(headers.get(b"authorization"), headers.get(b"x-api-key"))
+
+    return Depends(authenticated)
+
+
 def _last(send: Send) -> Send:
     """As ``send``; the answer asks its client to come back on another connection."""
 
@@ -225,6 +314,10 @@ def _last(send: Send) -> Send:
         await send(message)
 
     return sending
+
+
+def _example(status: int, description: str, value: object) -> dict[int | str, dict[str, Any]]:
+    return {status: {"description": description, "content": {"application/json": {"example": value}}}}
 
 
 def _model(name: str, tier: str) -> dict[str, Any]:
@@ -263,6 +356,38 @@ def _described(path: str, name: str) -> dict[str, Any]:
     }
 
 
+_ENDPOINT_EXAMPLE = {
+    "name": "reasoning/0",
+    "transport": "runpod-queue",
+    "breaker": "closed",
+    "in_flight": 1,
+    "state": "waking",
+    "since_unix": 1795388400.0,
+    "held": 3,
+    "workers_max": 2,
+    "slots_per_worker": 30,
+    "wake_expected_seconds": 60.0,
+    "sample": {
+        "age_seconds": 0.6,
+        "workers": {"idle": 0, "initializing": 1, "ready": 0, "running": 0, "throttled": 0, "unhealthy": 0},
+        "jobs": {"in_queue": 1, "in_progress": 0},
+    },
+}
+_TIER_EXAMPLE = {
+    "name": "reasoning",
+    "model": "reasoner",
+    "slots": 60,
+    "slots_held": 1,
+    "queue_length": 0,
+    "endpoints": [_ENDPOINT_EXAMPLE],
+}
+_WOKEN_EXAMPLE = {
+    "tier": "reasoning",
+    "awake": False,
+    "sent": False,
+    "expected_seconds": 0.0,
+    "endpoints": [_ENDPOINT_EXAMPLE],
+}
 _FAILURES = {
     400: "The request cannot be read",
     401: "The key is not known",

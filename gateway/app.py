@@ -32,6 +32,8 @@ SWEEP_SECONDS = 5.0
 """How often overdue reservations are looked for; ``reserve`` also finds some on its way."""
 GARBAGE_THRESHOLD = 50_000
 """Objects more than before at which the cycle collector looks at the youngest; Python's own value is 700."""
+ERRANDS_SECONDS = 5.0
+"""How long the end waits for jobs to be cancelled that nobody wants any more."""
 SHARE_SECONDS = 1.0
 """How often a process tells the others its series: at most what is lost of them when it is killed."""
 
@@ -132,6 +134,7 @@ async def running(
             yield parts
         await _book_the_rest(parts, log)
     finally:
+        await parts.errands.finish(ERRANDS_SECONDS)
         parts.share()
         log.flush()
         await parts.succession.aclose()
@@ -146,6 +149,8 @@ async def _background(parts: Parts, watch: FileWatch, *, shares: bool) -> AsyncI
             group.create_task(parts.records.run()),
             group.create_task(_sweep(parts.ledger)),
             group.create_task(parts.succession.run()),
+            group.create_task(parts.poll.run()),
+            group.create_task(parts.wakes.run()),
         ]
         if parts.reloader is not None:
             tasks.append(group.create_task(parts.reloader.follow(watch)))

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.api import Desk, Gateway
 from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap
+from gateway.conditions import Conditions
 from gateway.exchange import Clock
 from gateway.generation import Generation, Workshop
 from gateway.heartbeat import Heartbeats
@@ -31,7 +32,10 @@ from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.records import RecordStore
 from gateway.telemetry.shared import SharedSeries
+from gateway.upstream.errands import Errands
+from gateway.upstream.health_poll import HealthPoll
 from gateway.upstream.runpod_times import RunpodTimes
+from gateway.upstream.shared_health import StoredHealth
 from gateway.upstream.transports import Transports
 from gateway.upstream.wakes import Wakes
 from gateway.upstream.waking import Waker
@@ -44,6 +48,7 @@ class Parts:
     """The running gateway: the application and what works behind it."""
 
     gateway: Gateway
+    desk: Desk = field(repr=False)
     serving: Serving
     succession: Succession
     reloader: Reloader | None
@@ -51,6 +56,12 @@ class Parts:
     settler: Settler
     records: RecordStore
     ledger: Ledger
+    errands: Errands
+    """Waited for before the ways to endpoints are closed."""
+    poll: HealthPoll
+    """Runs beside requests: looks at the health of Runpod endpoints."""
+    wakes: Wakes
+    """Runs beside requests: says again how many scouts are out."""
     drain: Callable[[], None]
     """Makes ``/readyz`` say that no new request should come."""
     share: Callable[[], None] = field(repr=False)
@@ -104,13 +115,15 @@ def compose(
     settler = Settler(ledger=ledger, clock=clock)
     observe = _observer(metrics, log, records, clock)
     times = RunpodTimes().faster(settings.runpod_speed)
-    wakes = Wakes(store.commands)
+    wakes = Wakes(store.commands, back_seconds=3 * times.health_awaited)
     waker = Waker(wakes=wakes, report=log.event)
+    errands = Errands()
     workshop = Workshop(
         ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
         request_ids=RequestIds(secrets.token_hex(6)), body_bytes_max=settings.body_bytes_max, ways=ways,
-        transports=Transports(clock=clock, times=times), warmths=Warmths(clock, times=times, report=log.event),
-        hold=Hold(wakes=wakes, waker=waker, clock=clock), heartbeats=Heartbeats(times.heartbeat),
+        transports=Transports(clock=clock, times=times, errands=errands),
+        warmths=Warmths(clock, times=times, report=log.event),
+        hold=Hold(wakes=wakes, waker=waker, heartbeats=Heartbeats(times.heartbeat), clock=clock),
     )  # fmt: skip
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
     first = workshop.make(checked, served)
@@ -126,26 +139,56 @@ def compose(
     )
     if place is not None:
         succession.note(place.rejected)
+    poll = HealthPoll(
+        lambda: [generation.fleet for generation in succession.living], StoredHealth(store.commands, clock=clock),
+        times=times, clock=clock, report=log.event,
+    )  # fmt: skip
     draining = asyncio.Event()
     status = Status(
         succession=succession, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
-        log=log, draining=draining, shared=shared,
+        log=log, draining=draining, clock=clock, shared=shared,
     )  # fmt: skip
-    desk = Desk(
+    desk = _desk(
+        succession, status, waker, ledger=ledger, clock=clock, admin=admin,
+        reload=place.reload if place is not None else partial(reloader.reload, "api"),
+    )  # fmt: skip
+    return Parts(
+        gateway=Gateway(serving=serving, desk=desk, version=release), desk=desk, serving=serving,
+        succession=succession, reloader=reloader if place is None else None, settler=settler, records=records,
+        ledger=ledger, errands=errands, poll=poll, wakes=wakes, drain=draining.set, share=status.share,
+    )  # fmt: skip
+
+
+def _desk(
+    succession: Succession,
+    status: Status,
+    waker: Waker,
+    *,
+    ledger: Ledger,
+    clock: Clock,
+    reload: Callable[[], Awaitable[Outcome]],
+    admin: str,
+) -> Desk:
+    conditions = Conditions(
+        tier_map=lambda: succession.current.tier_map.tiers,
+        fleet=lambda: succession.current.fleet,
+        queue_lengths=status.queue_lengths,
+        ledger=ledger,
+        waker=waker,
+        clock=clock,
+    )
+    return Desk(
         authenticate=succession.authenticate,
         names=succession.names,
         readiness=status.readiness,
         metrics=status.scrape,
         balances=status.balances,
         records=status.recent,
-        reload=place.reload if place is not None else partial(reloader.reload, "api"),
+        tiers=conditions.tiers,
+        wake=conditions.wake,
+        reload=reload,
         admin_digest=admin,
     )
-    return Parts(
-        gateway=Gateway(serving=serving, desk=desk, version=release), serving=serving, succession=succession,
-        reloader=reloader if place is None else None, settler=settler, records=records, ledger=ledger,
-        drain=draining.set, share=status.share,
-    )  # fmt: skip
 
 
 def _observer(metrics: Metrics, log: Log, records: RecordStore, clock: Clock) -> Observer:

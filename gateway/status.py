@@ -10,6 +10,7 @@ from typing import Any
 from gateway.api import Readiness
 from gateway.budget.ledger import Balance, Ledger
 from gateway.errors import StoreUnavailable
+from gateway.exchange import Clock
 from gateway.settle import Settler
 from gateway.store import Store
 from gateway.succession import Succession
@@ -42,6 +43,7 @@ class Status:
     metrics: Metrics
     log: Log
     draining: asyncio.Event
+    clock: Clock
     shared: SharedSeries | None = None
 
     async def readiness(self) -> Readiness:
@@ -76,9 +78,18 @@ class Status:
             self.shared.write(self.metrics.snapshot())
 
     def _measure(self) -> None:
-        self.metrics.measure_endpoints(self.succession.current.fleet.conditions())
+        stations = self.succession.current.fleet.stations()
+        self.metrics.measure_endpoints([station.health for station in stations])
+        self.metrics.warmth.measure(
+            [
+                (station.health.tier, station.endpoint.name, station.warmth)
+                for station in stations
+                if station.warmth is not None
+            ],
+            self.clock.unix(),
+        )
         self.metrics.measure(
-            queue_lengths=self._queue_lengths(),
+            queue_lengths=self.queue_lengths(),
             unsettled=self.settler.unsettled,
             tasks=len(asyncio.all_tasks()),
             resident_bytes=resident_bytes(),
@@ -96,8 +107,11 @@ class Status:
     def _tier_map(self) -> TierMap:
         return self.succession.current.tier_map
 
-    def _queue_lengths(self) -> dict[str, int]:
-        """Those who wait under an earlier tier map wait for the same slots."""
+    def queue_lengths(self) -> dict[str, int]:
+        """How many requests wait for a slot of each tier in this process.
+
+        Those who wait under an earlier tier map wait for the same slots.
+        """
         lengths: Counter[str] = Counter()
         for generation in self.succession.living:
             lengths.update(generation.admit.queue_lengths())

@@ -15,6 +15,7 @@ from gateway.record import Charge, RequestRecord
 from gateway.served import ServedMap
 from gateway.telemetry.series import Count, CounterFamily, Distribution, Family, GaugeFamily, HistogramFamily
 from gateway.telemetry.snapshot import Snapshot, merged
+from gateway.telemetry.warmth_series import WarmthSeries
 from tiers.price import MICRODOLLARS_PER_DOLLAR
 from tiers.tiermap import TierMap
 
@@ -127,11 +128,13 @@ class Metrics:
     Attributes:
         families: All of them, in the order in which they are exposed.
         registry: Where they are collected.
+        warmth: Those of Runpod endpoints' workers.
     """
 
     def __init__(self, tier_map: TierMap, *, version: str, process: int = 0) -> None:
         """``process``: the number of this process among those that are one gateway."""
         self._process = str(process)
+        self.warmth = WarmthSeries()
         self._series: dict[tuple[str, ...], _Series] = {}
         self.families: tuple[Family, ...] = (
             *self._build_standard(),
@@ -140,6 +143,7 @@ class Metrics:
             *self._build_gauges(),
             *self._build_tier_map(),
             *self._build_endpoints(),
+            *self.warmth.families,
         )
         self.registry = CollectorRegistry()
         for family in self.families:

@@ -1,9 +1,11 @@
 """Every endpoint of the tier map, and which endpoint of a tier gets a request."""
 
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 
 from gateway.exchange import Clock
 from gateway.upstream.health import Health, Report, untold
+from gateway.upstream.look import Look
 from gateway.upstream.probe import probe_of
 from gateway.upstream.station import Station
 from gateway.upstream.transport import Transport
@@ -12,6 +14,7 @@ from gateway.upstream.warmth import Warmth
 from gateway.upstream.watch import Watch
 from tiers.affinity import preferred
 from tiers.tiermap import Endpoint, Tier, TierMap, Timeouts
+from tiers.warmth import Sample
 
 
 class _Group:
@@ -74,7 +77,11 @@ class Fleet:
                     report=report,
                     warmth=of_workers,
                 )
-                station.probe = probe_of(endpoint, tier, station.transport, station.headers, way)
+                if of_workers is not None:
+                    station.look = Look(way(replace(endpoint, url=of_workers.base), tier), [station.headers])
+                station.probe = probe_of(
+                    endpoint, tier, station.transport, station.headers, way, heard=_heard(of_workers)
+                )
                 station.health.probed = station.probe is not None
                 of_tier.append(station)
             stations[name] = tuple(of_tier)
@@ -87,8 +94,8 @@ class Fleet:
         """The station that is to serve a request of ``tier``, or ``None`` where no endpoint may be asked now.
 
         Of those that are well the one with the fewest requests in flight from this process, in turn where they are
-        even; or, with ``affinity``, the one that these bytes belong to. Endpoints that ``avoid`` names are taken only
-        where no other is left.
+        even; or, with ``affinity``, the one that these bytes belong to. One whose workers sleep is taken only where no
+        other is well, and one that ``avoid`` names only where no other is left at all.
         """
         group = self._groups[tier.name]
         stations = group.stations
@@ -123,6 +130,7 @@ class Fleet:
         """Close every connection that is idle, and the others when their answers end."""
         transports = {station.transport for station in self.stations()}
         transports |= {station.probe.transport for station in self.stations() if station.probe is not None}
+        transports |= {station.look.transport for station in self.stations() if station.look is not None}
         for transport in transports:
             await transport.aclose()
 
@@ -135,19 +143,35 @@ class Fleet:
                 station.health = health
 
 
+def _heard(warmth: Warmth | None) -> Callable[[Sample], None] | None:
+    """Who is told what a probe heard of workers."""
+    return None if warmth is None else warmth.heard
+
+
 def _identity(station: Station) -> tuple[str, str, str]:
     return station.health.tier, station.endpoint.name, station.endpoint.url
+
+
+def _sleeps(station: Station) -> bool:
+    return station.warmth is not None and not station.warmth.ready
 
 
 def _least_loaded(group: _Group, avoid: Container[str]) -> Station | None:
     stations = group.stations
     at = group.turn = (group.turn + 1) % len(stations)
     best: Station | None = None
+    best_sleeps = False
     for _ in range(len(stations)):
         station = stations[at]
-        better = best is None or station.meter.in_flight < best.meter.in_flight
+        sleeps = _sleeps(station)
+        if best is None:
+            better = True
+        elif sleeps == best_sleeps:
+            better = station.meter.in_flight < best.meter.in_flight
+        else:
+            better = best_sleeps
         if better and station.health.well and station.endpoint.name not in avoid:
-            best = station
+            best, best_sleeps = station, sleeps
         at = (at + 1) % len(stations)
     return best
 
@@ -156,4 +180,5 @@ def _preferred(group: _Group, affinity: bytes, avoid: Container[str]) -> Station
     left = [station for station in group.stations if station.health.well and station.endpoint.name not in avoid]
     if not left:
         return None
+    left = [station for station in left if not _sleeps(station)] or left
     return left[preferred(affinity, [each.place for each in left], [each.meter.in_flight for each in left])]

@@ -16,6 +16,12 @@ class RunpodTimes:
     """The first wait before a job is asked after; doubles while it is queued …"""
     job_poll_max: float = 2.0
     """… up to this. ``/status`` and ``/stream`` take 2,000 calls in 10 s."""
+    job_lost: float = 60.0
+    """After so long without any word of a job it is given up."""
+    cancel: float = 5.0
+    """How long a job's cancellation may take, and how long after a failure it is tried again."""
+    second: float = 1.0
+    """A second of Runpod's clock."""
     stream_poll: float = 0.1
     """The wait between two looks at a stream that has begun."""
     ttl_margin: float = 10.0
@@ -34,10 +40,10 @@ class RunpodTimes:
     """How long a worker is expected to take to wake, while none has been seen to."""
     stuck: float = 30.0
     """So long requests may wait without any worker before an endpoint counts as paused."""
-    doze: float = 60.0
-    """So long an endpoint with a queue counts as warm after its last sign of a worker at work."""
+    doze: float = 10.0
+    """So long a worker of an endpoint with a queue is certainly awake after it worked: Runpod's own idle timeout."""
     believed: float = 90.0
-    """So long bad news of an endpoint count after they were heard last."""
+    """So long what was heard of an endpoint last is believed, good or bad."""
     grace: float = 5.0
     """So long after a call the endpoint's health may not tell of it."""
     heartbeat: float = 10.0

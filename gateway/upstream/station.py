@@ -1,8 +1,9 @@
 """One endpoint as this process sees it."""
 
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Clock
 from gateway.upstream.health import Health, Report, is_failure, untold
+from gateway.upstream.look import Look
 from gateway.upstream.probe import Probe
 from gateway.upstream.tally import Tally
 from gateway.upstream.transport import Transport
@@ -23,9 +24,10 @@ class Station:
         tally: How it did lately; ``None`` where its tier has no other to compare it with.
         place: What names it for good, as affinity needs it.
         warmth: Whether its workers are awake; ``None`` where nobody can know, or they always are.
+        look: How its health is looked at, where it has ``warmth``.
     """
 
-    __slots__ = ("endpoint", "headers", "health", "meter", "place", "probe", "tally", "transport", "warmth")
+    __slots__ = ("endpoint", "headers", "health", "look", "meter", "place", "probe", "tally", "transport", "warmth")
 
     def __init__(
         self,
@@ -48,10 +50,22 @@ class Station:
         self.tally = Tally() if len(tier.endpoints) > 1 else None
         self.place = (endpoint.url or endpoint.name).encode()
         self.warmth = warmth
+        self.look: Look | None = None
 
     def report(self, error: GatewayError | None) -> None:
-        """How a try there ended, once per try: ``None`` where a good answer began and did not break."""
+        """How a try there ended, once per try: ``None`` where a good answer began and did not break.
+
+        An endpoint that sleeps is not broken: that no worker came in time is no failure of it.
+        """
+        if error is not None and self._asleep(error):
+            return
         if error is not None or self.health.marked:
             self.health.hear(error)
         if self.tally is not None:
             self.tally.count(failed=error is not None and is_failure(error))
+
+    def _asleep(self, error: GatewayError) -> bool:
+        """Whether the error says no more than what Runpod says of its workers, too: none could have answered."""
+        if self.warmth is None or not isinstance(error, (UpstreamUnreachable, UpstreamTimeout)):
+            return False
+        return self.warmth.coming

@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,14 @@ import httpx
 import msgspec
 import pytest
 
+from gateway.api import EndpointShown, Gateway, Woken
 from gateway.authenticate import digest
 from gateway.checked_map import text_hash
+from gateway.exchange import Caller
 from gateway.telemetry.shared import SharedSeries
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import FakeResponse
-from tests.gateway.composed import KEY, ROUTING_KEY, Composed, composed, place_of
+from tests.gateway.composed import BASE, KEY, ROUTING_KEY, Composed, composed, place_of
 from tests.gateway.samples import ANSWER, record, request
 
 
@@ -92,7 +94,10 @@ async def test_a_model_may_have_a_slash_in_its_name(subject: Composed) -> None:
     assert (error_of(response)["code"], error_of(response)["param"]) == ("model_not_found", "model")
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/routing", "/tiergate/v1/requests", "/tiergate/v1/budgets"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/models", "/v1/models/routing", "/tiergate/v1/requests", "/tiergate/v1/budgets", "/tiergate/v1/tiers"],
+)
 async def test_what_a_key_is_for_needs_one(subject: Composed, path: str) -> None:
     """401 in OpenAI's form."""
     for key in (None, "wrong"):
@@ -229,6 +234,65 @@ async def test_a_key_as_anthropics_clients_send_it_opens_the_handlers_too(subjec
 
 
 ADMIN_KEY = "sk-admin"
+
+
+async def test_tiers_are_shown_with_their_endpoints(subject: Composed) -> None:
+    """Those that the key may use."""
+    response = await subject.get("/tiergate/v1/tiers")
+    assert response.json()["object"] == "list"
+    assert [tier["name"] for tier in response.json()["data"]] == ["routing", "reasoning"]
+    [mine] = (await subject.get("/tiergate/v1/tiers", key=ROUTING_KEY)).json()["data"]
+    assert (mine["name"], mine["slots"], mine["slots_held"]) == ("routing", 2, 0)
+    assert mine["endpoints"][0] == {
+        "name": "routing/0",
+        "transport": "openai",
+        "breaker": "closed",
+        "in_flight": 0,
+        "state": None,
+        "since_unix": None,
+        "held": None,
+        "workers_max": None,
+        "slots_per_worker": None,
+        "wake_expected_seconds": None,
+        "sample": None,
+    }
+
+
+async def test_waking_says_whether_the_tier_is_awake(subject: Composed) -> None:
+    """200 where it is; what is no tier of the key's is not woken."""
+    async with subject.client(ROUTING_KEY) as client:
+        awake = await client.post("/tiergate/v1/tiers/routing/wake")
+        forbidden = await client.post("/tiergate/v1/tiers/reasoning/wake")
+        missing = await client.post("/tiergate/v1/tiers/other/wake")
+    assert (awake.status_code, awake.json()["awake"], awake.json()["sent"]) == (200, True, False)
+    assert (forbidden.status_code, error_of(forbidden)["code"]) == (403, "tier_not_allowed")
+    assert (missing.status_code, error_of(missing)["code"]) == (404, "model_not_found")
+    async with subject.client(None) as client:
+        assert (await client.post("/tiergate/v1/tiers/routing/wake")).status_code == 401
+
+
+async def test_a_worker_on_its_way_is_202(subject: Composed) -> None:
+    """With what is expected of it; the example in the OpenAPI document has the same form."""
+    parts = subject.parts
+    woken = Woken(tier="routing", awake=False, sent=True, expected_seconds=60.0, endpoints=[])
+
+    async def wake(caller: Caller, tier: str) -> Woken:
+        assert (caller.name, tier) == ("routing-only", "routing")
+        return woken
+
+    gateway = Gateway(serving=parts.serving, desk=replace(parts.desk, wake=wake), version="1")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=gateway), base_url=BASE) as client:
+        headers = {"authorization": f"Bearer {ROUTING_KEY}"}
+        response = await client.post("/tiergate/v1/tiers/routing/wake", headers=headers)
+        document = (await client.get("/openapi.json")).json()
+    assert (response.status_code, response.json()) == (202, asdict(woken))
+    described = document["paths"]["/tiergate/v1/tiers/{tier}/wake"]["post"]["responses"]
+    for status in ("200", "202"):
+        example = described[status]["content"]["application/json"]["example"]
+        assert set(example) == set(response.json())
+        assert set(example["endpoints"][0]) == {field.name for field in fields(EndpointShown)}
+
+
 RELOAD = "/tiergate/v1/tier-map/reload"
 
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from gateway.errors import UpstreamAnswered, UpstreamUnreachable
 from gateway.upstream.fleet import Fleet
+from gateway.upstream.warmths import Warmths
 from tests.doubles.clock import ManualClock
-from tests.doubles.transport import FakeTransport
+from tests.doubles.transport import FakeResponse, FakeTransport
 from tests.gateway.samples import tier_map, token_tier
 from tiers.tiermap import Breaker, Endpoint, SecretReference, Tier, Timeouts
 
@@ -30,11 +31,13 @@ class Made:
 
     def __init__(self, *tiers: Tier, before: Fleet | None = None) -> None:
         self.clock = ManualClock()
+        self.warmths = Warmths(self.clock)
         self.transports: list[tuple[str, FakeTransport]] = []
         self.told: list[tuple[str, dict[str, object]]] = []
         self.fleet = Fleet.of(
             tier_map(*tiers),
             connect=self.connect,
+            warmth=self.warmths.of,
             api_key=lambda endpoint: KEY if endpoint.api_key else None,
             clock=self.clock,
             report=self.report,
@@ -72,6 +75,59 @@ def home(tier: Tier, key: bytes) -> str:
     name = Made(tier).chosen(tier, key)
     assert name is not None
     return name
+
+
+# --- workers that sleep
+
+
+def sleepers(number: int) -> Tier:
+    """A tier of so many queue endpoints and one that never sleeps, which stands last."""
+    endpoints = [
+        Endpoint(name=f"several/{index}", url=f"https://api.runpod.ai/v2/e{index}", transport="runpod-queue")
+        for index in range(number)
+    ]
+    return several(1, endpoints=(*endpoints, Endpoint(name="several/last", url="http://last.test/v1")))
+
+
+@pytest.mark.parametrize("affinity", [None, b"session"])
+def test_an_endpoint_that_is_awake_goes_before_any_that_sleeps(affinity: bytes | None) -> None:
+    """Load is compared only among those; a sleeping one gets a request where no other is well."""
+    tier = sleepers(2)
+    made = Made(tier)
+    assert {made.chosen(tier, affinity, start=True) for _ in range(4)} == {"several/last"}
+    first = made.fleet.stations()[0]
+    assert first.warmth is not None
+    first.warmth.answered()
+    assert made.chosen(tier) == "several/0"
+    made.break_down("several/0", "several/last")
+    assert made.chosen(tier, affinity) == "several/1"
+
+
+def test_those_that_sleep_take_turns_where_none_is_awake() -> None:
+    """As ever."""
+    tier = sleepers(3)
+    made = Made(tier)
+    made.break_down("several/last")
+    assert {made.chosen(tier) for _ in range(3)} == {"several/0", "several/1", "several/2"}
+
+
+async def test_a_runpod_endpoint_is_looked_at_where_its_health_is_told() -> None:
+    """Also where no probe asks; what a probe hears there counts as a look."""
+    endpoints = (
+        Endpoint(name="pod/0", url="https://abc.api.runpod.ai/v1", transport="runpod-load-balancer"),
+        Endpoint(name="pod/1", url="http://a.test/v1"),
+    )
+    made = Made(token_tier("pod", endpoints=endpoints))
+    balanced, other = made.fleet.stations()
+    assert (other.look, other.warmth) == (None, None)
+    assert balanced.look is not None
+    assert balanced.probe is not None
+    assert balanced.warmth is not None
+    [way] = [transport for url, transport in made.transports if url == "https://api.runpod.ai/v2/abc"]
+    assert balanced.look.transport is way
+    way.then(FakeResponse(b'{"workers":{"ready":1}}'))
+    assert await balanced.probe.ask()
+    assert balanced.warmth.ready
 
 
 # --- what it is made of

@@ -11,7 +11,8 @@ from gateway.upstream.transport import Transport
 from gateway.wire.header_lines import HeaderLines
 from tests.doubles.transport import FakeResponse, FakeTransport, Hang
 from tests.gateway.samples import token_tier
-from tiers.tiermap import Breaker, Endpoint, Tier
+from tiers.tiermap import Breaker, Endpoint, Tier, TransportKind
+from tiers.warmth import Sample
 
 KEY = HeaderLines([(b"authorization", b"Bearer sk")])
 RUNPOD = "https://api.runpod.ai/v2/abc123/openai/v1"
@@ -52,6 +53,40 @@ async def test_it_is_asked_what_its_tier_says(url: str, breaker: Breaker, asked:
     [request] = ways[asked[0]].requests
     assert (request.method, request.path, request.body, list(request.headers)) == (b"GET", asked[1], b"", [KEY])
     assert [response.closings for response in ways[asked[0]].answered] == [1]
+
+
+@pytest.mark.parametrize(
+    ("transport", "url", "path"),
+    [
+        ("runpod-queue", "https://api.runpod.ai/v2/abc123", b"/openai/v1/models"),
+        ("runpod-load-balancer", "https://abc123.api.runpod.ai/v1", b"/v1/models"),
+    ],
+)
+async def test_where_runpods_models_are_wanted_they_are_asked_for_over_plain_http(
+    transport: TransportKind, url: str, path: bytes
+) -> None:
+    """An endpoint's own transport would make a job of it, or wait until a worker is awake."""
+    endpoint = Endpoint(name="a", url=url, transport=transport)
+    tier = token_tier(endpoints=(endpoint,), breaker=Breaker(probe="models"))
+    plain = FakeTransport(answer())
+    probe = probe_of(endpoint, tier, FakeTransport(), KEY, lambda *_: plain)
+    assert probe is not None
+    assert await probe.ask()
+    assert [request.path for request in plain.requests] == [path]
+
+
+def test_litellm_is_not_probed() -> None:
+    endpoint = Endpoint(name="a", url="", transport="litellm")
+    tier = token_tier(endpoints=(endpoint,), breaker=Breaker(probe="models"))
+    assert probe_of(endpoint, tier, FakeTransport(), KEY, lambda *_: FakeTransport()) is None
+
+
+async def test_what_runpod_says_of_workers_is_passed_on() -> None:
+    """A probe is a look like any other."""
+    heard: list[Sample] = []
+    body = msgspec.json.encode({"jobs": JOBS, "workers": {"throttled": 2}})
+    assert not await Probe("runpod", FakeTransport(answer(body=body)), [], heard=heard.append).ask()
+    assert heard == [Sample(throttled=2)]
 
 
 @pytest.mark.parametrize(

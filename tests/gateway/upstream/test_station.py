@@ -1,18 +1,29 @@
 """What a station makes of the results of its tries."""
 
-from gateway.errors import ClientDisconnected, UpstreamAnswered, UpstreamTimeout
+import pytest
+
+from gateway.errors import (
+    ClientDisconnected,
+    UpstreamAnswered,
+    UpstreamFailed,
+    UpstreamTimeout,
+    UpstreamUnreachable,
+)
 from gateway.upstream.station import Station
+from gateway.upstream.warmth import Warmth
 from tests.doubles.clock import ManualClock
 from tests.doubles.transport import FakeTransport
 from tests.gateway.samples import token_tier
 from tiers.tiermap import Endpoint
+from tiers.warmth import Sample
 
 TWO = (Endpoint(name="a", url="http://a.test/v1"), Endpoint(name="b", url="http://b.test/v1"))
 
 
-def station(*endpoints: Endpoint) -> Station:
+def station(*endpoints: Endpoint, warmth: Warmth | None = None) -> Station:
     tier = token_tier(endpoints=endpoints)
-    return Station(tier=tier, endpoint=endpoints[0], transport=FakeTransport(), api_key=None, clock=ManualClock())
+    transport, clock = FakeTransport(), ManualClock()
+    return Station(tier=tier, endpoint=endpoints[0], transport=transport, api_key=None, clock=clock, warmth=warmth)
 
 
 def test_results_are_counted_where_there_are_siblings_to_compare_with() -> None:
@@ -36,3 +47,34 @@ def test_a_success_ends_a_row_of_failures() -> None:
     for _ in range(3):
         subject.report(UpstreamTimeout("silent"))
     assert not subject.health.well
+
+
+@pytest.mark.parametrize("error", [UpstreamTimeout("no worker in time"), UpstreamUnreachable("no worker in time")])
+def test_an_endpoint_that_sleeps_is_not_broken(error: UpstreamFailed) -> None:
+    """As long as Runpod says of its workers, too, that none could have answered."""
+    warmth = Warmth(base="https://api.runpod.test/v2/e1", workers=TWO[0].workers, clock=ManualClock())
+    subject = station(*TWO, warmth=warmth)
+    assert subject.tally is not None
+    for sample in (Sample(initializing=1, in_queue=1), Sample(throttled=1), Sample(in_queue=3), Sample(unhealthy=1)):
+        warmth.heard(sample)
+        for _ in range(5):
+            subject.report(error)
+    assert subject.health.well
+    assert subject.tally.showing(out=False).requests == 0
+
+
+@pytest.mark.parametrize("sample", [None, Sample(), Sample(ready=1, running=1, in_progress=1)])
+def test_a_failure_that_no_sleep_explains_counts(sample: Sample | None) -> None:
+    """And an answer that is an error does anyway."""
+    warmth = Warmth(base="https://api.runpod.test/v2/e1", workers=TWO[0].workers, clock=ManualClock())
+    subject = station(TWO[0], warmth=warmth)
+    if sample is not None:
+        warmth.heard(sample)
+    for _ in range(3):
+        subject.report(UpstreamTimeout("silent"))
+    assert not subject.health.well
+    other = station(TWO[0], warmth=warmth)
+    warmth.heard(Sample(initializing=1, in_queue=1))
+    for _ in range(3):
+        other.report(UpstreamAnswered("broken", status=500))
+    assert not other.health.well

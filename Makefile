@@ -47,8 +47,8 @@ run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (
 # Two of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
 test: setup compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
-	@echo "==> Three suites, two at a time (about six minutes); each is shown when it is over"
-	$(MAKE) --no-print-directory -j2 --output-sync=target test-main test-compiled test-flows
+	@echo "==> Four suites, two at a time (about seven minutes); each is shown when it is over"
+	$(MAKE) --no-print-directory -j2 --output-sync=target test-main test-compiled test-flows test-litellm
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95
@@ -62,6 +62,7 @@ test-flows: setup ## Only those of what needs CrewAI
 # LiteLLM's SDK holds back what the tests want new, so it has an environment of its own; elsewhere its tests are left out.
 test-litellm: setup $(LITELLM)/.ready ## Only those of what calls LiteLLM's SDK
 	$(LITELLM)/bin/python -m coverage run -m pytest $(wildcard tests/gateway/upstream/test_litellm_*.py) $(ARGS)
+	$(LITELLM)/bin/python -m coverage run -m pytest -k litellm tests/acceptance/test_four_transports.py $(ARGS)
 
 # Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
 test-compiled: setup compiled ## Only those on the compiled modules

@@ -65,6 +65,7 @@ def command_lines() -> dict[str, argparse.ArgumentParser]:
     return {
         "tiergate-gateway": commands(gateway.cli._parser())["serve"],
         "tiergate-orchestrator": commands(orchestrator.cli.build_parser())["run"],
+        "The app behind a load balancer": commands(orchestrator.cli.build_parser())["serve"],
         "tiergate-deploy": commands(deploy.cli.parser())["local"],
         "The local engine": deploy.local.engine.parser(),
     }
@@ -214,6 +215,8 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
         metrics=nothing,
         balances=nothing,
         records=nothing,
+        tiers=nothing,
+        wake=nothing,
         reload=nothing,
     )
     application = Gateway(serving=nothing, desk=desk, version="0")

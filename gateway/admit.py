@@ -23,6 +23,7 @@ from gateway.budget.ledger import (
 from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.wire.call import Call
+from gateway.wire.identity import Identity
 from tiers.budgets import amount, concerns
 from tiers.estimate import answer_bound, worst_case, worst_cost
 from tiers.routing import Candidate
@@ -38,17 +39,37 @@ RESERVATION_GRACE_SECONDS = 15.0
 """How much longer than its request's deadline a reservation lives: the time to settle it."""
 
 
-class _Queue:
-    """Those who wait for a slot of one tier in this process, and what each of them claims of the tier."""
+class _Slot(SlotClaim):
+    """A slot of one tier as every request there claims it, and those of this process who wait for one.
 
-    __slots__ = ("freed", "life_seconds", "slot", "waiting")
+    All that a request reads of it where nobody waits stands in this one object.
+
+    Attributes:
+        life_seconds: How long a reservation of the tier lives.
+        waiting, crowded: Who waits, in order, and whether anybody does.
+        freed, freed_since: Wakes the first of them; whether a slot was given back since it last was.
+    """
+
+    __slots__ = ("crowded", "freed", "freed_since", "life_seconds", "waiting")
 
     def __init__(self, tier: Tier) -> None:
+        super().__init__(name=tier.name, capacity=tier.slots)
         life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
-        self.slot = SlotClaim(name=tier.name, capacity=tier.slots)
         self.life_seconds = min(life, LIFE_SECONDS_MAX)
+        self.crowded = self.freed_since = False
         self.waiting: deque[asyncio.Event] = deque()
         self.freed = asyncio.Event()
+
+    async def next_freed(self, seconds: float) -> None:
+        """Wait until a slot is given back here, but no longer than ``seconds``."""
+        if not self.freed_since:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.freed.wait()
+            except TimeoutError:
+                return
+        self.freed.clear()
+        self.freed_since = False
 
 
 class Admission:
@@ -69,7 +90,9 @@ class Admission:
         self._budgets = budgets
         self._abandon = abandon
         self._concerned: dict[tuple[str, str, str, str, str], Concerned] = {}
-        self._queues = {name: _Queue(tier) for name, tier in tiers.items()}
+        self._units: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Each combination of units once: what all requests read is close at hand."""
+        self._slots = {name: _Slot(tier) for name, tier in tiers.items()}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
         """Take a slot of the candidate's tier and hold the worst case of the request on every budget concerned.
@@ -84,12 +107,12 @@ class Admission:
         tier = candidate.tier
         attempt = Attempt(tier=tier, reason=candidate.reason, answer_bound=_answer_bound(exchange, tier))
         exchange.attempts.append(attempt)
-        queue = self._queues[tier.name]
-        claim = self._claim(exchange, attempt, queue)
+        slot = self._slots[tier.name]
+        claim = self._claim(exchange, attempt, slot)
         asked_at = self._clock.monotonic()
-        if queue.waiting or not await self._take(claim):
+        if slot.crowded or not await self._take(claim):
             try:
-                await self._wait(queue, tier, claim, self._patience(exchange, tier))
+                await self._wait(slot, tier, claim, self._patience(exchange, tier))
             finally:
                 attempt.queued_seconds = self._clock.monotonic() - asked_at
         attempt.admitted_at = self._clock.monotonic()
@@ -97,13 +120,14 @@ class Admission:
 
     def freed(self, tier: Tier) -> None:
         """A slot of ``tier`` was given back: wake the first in its queue."""
-        freed = self._queues[tier.name].freed
-        if not freed.is_set():  # which it mostly is, where nobody waits; to set it costs more than to ask
-            freed.set()
+        slot = self._slots[tier.name]
+        slot.freed_since = True
+        if slot.crowded:
+            slot.freed.set()
 
     def queue_lengths(self) -> dict[str, int]:
         """How many requests wait for each tier in this process."""
-        return {name: len(queue.waiting) for name, queue in self._queues.items()}
+        return {name: len(slot.waiting) for name, slot in self._slots.items()}
 
     async def _take(self, claim: Claim) -> bool:
         try:
@@ -122,22 +146,23 @@ class Admission:
             return exchange.due - self._clock.monotonic()
         return tier.queue.wait_seconds
 
-    async def _wait(self, queue: _Queue, tier: Tier, claim: Claim, seconds: float) -> None:
-        if len(queue.waiting) >= tier.queue.length and seconds <= tier.queue.wait_seconds:
+    async def _wait(self, slot: _Slot, tier: Tier, claim: Claim, seconds: float) -> None:
+        if len(slot.waiting) >= tier.queue.length and seconds <= tier.queue.wait_seconds:
             raise TierSaturated(
                 f"All {tier.slots} slots of the tier {tier.name!r} are taken and its queue is full"
                 f" ({tier.queue.length} requests). Try again later.",
                 retry_after_seconds=SATURATED_RETRY_SECONDS,
             )
         turn = asyncio.Event()
-        queue.waiting.append(turn)
-        if queue.waiting[0] is turn:
+        slot.waiting.append(turn)
+        slot.crowded = True
+        if slot.waiting[0] is turn:
             turn.set()
         try:
             async with asyncio.timeout(seconds):
                 await turn.wait()
                 while not await self._take(claim):
-                    await _either(queue.freed, POLL_SECONDS)
+                    await slot.next_freed(POLL_SECONDS)
         except TimeoutError as error:
             raise TierSaturated(
                 f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for {seconds:g} seconds."
@@ -145,34 +170,45 @@ class Admission:
                 retry_after_seconds=SATURATED_RETRY_SECONDS,
             ) from error
         finally:
-            queue.waiting.remove(turn)
-            if queue.waiting:
-                queue.waiting[0].set()
+            slot.waiting.remove(turn)
+            slot.crowded = bool(slot.waiting)
+            if slot.crowded:
+                slot.waiting[0].set()
 
-    def _claim(self, exchange: Exchange, attempt: Attempt, queue: _Queue) -> Claim:
+    def _claim(self, exchange: Exchange, attempt: Attempt, slot: _Slot) -> Claim:
         number = len(exchange.attempts)
-        concerned = self._concerned_by(exchange, attempt.tier)
+        concerned = self._concerned_by(exchange, slot)
         return Claim(
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
-            slot=queue.slot,
+            slot=slot,
             concerned=concerned,
             amounts=_worst_amounts(exchange, attempt, concerned),
-            life_seconds=queue.life_seconds,
+            life_seconds=slot.life_seconds,
         )
 
-    def _concerned_by(self, exchange: Exchange, tier: Tier) -> Concerned:
-        """Which budgets concern a request on ``tier``; kept, since the same callers come again and again."""
+    def _concerned_by(self, exchange: Exchange, slot: _Slot) -> Concerned:
+        """Which budgets concern a request for ``slot``; kept, since the same callers come again and again."""
         caller, identity = exchange.caller, exchange.identity
         if not self._budgets or caller is None or exchange.call is None:
             return NOT_CONCERNED
-        names = (tier.name, identity.agent, caller.name, identity.flow, identity.run)
+        found = caller.latest
+        if isinstance(found, Concerned) and found.slot is slot and found.identity is identity:
+            return found
+        found = caller.latest = self._concerned_anew(caller.name, identity, slot.name)
+        found.slot, found.identity = slot, identity
+        return found
+
+    def _concerned_anew(self, key: str, identity: Identity, tier: str) -> Concerned:
+        names = (tier, identity.agent, key, identity.flow, identity.run)
         found = self._concerned.get(names)
         if found is None:
             if len(self._concerned) >= CONCERNS_KEPT_MAX:
                 self._concerned.clear()
-            tier_name, agent, key, flow, run = names
-            found = Concerned(concerns(self._budgets, tier=tier_name, agent=agent, key=key, flow=flow, run=run))
-            self._concerned[names] = found
+            budgets = concerns(
+                self._budgets, tier=tier, agent=identity.agent, key=key, flow=identity.flow, run=identity.run
+            )
+            found = self._concerned[names] = Concerned(budgets)
+            found.units = self._units.setdefault(found.units, found.units)
         return found
 
 
@@ -203,16 +239,6 @@ def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
 def _prompt_bytes(call: Call, tier: Tier) -> int:
     """Bytes that bound the prompt's tokens: an image by its address may fill the whole context."""
     return tier.context if call.media else len(call.body)
-
-
-async def _either(event: asyncio.Event, seconds: float) -> None:
-    """Wait for ``event``, but no longer than ``seconds``; clears it."""
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return
-    event.clear()
 
 
 def _exhausted(answer: NoBudget) -> BudgetExhausted:

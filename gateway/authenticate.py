@@ -16,7 +16,7 @@ _BEARER: Final = b"bearer "
 
 
 def digest(key: bytes) -> str:
-    """What is kept of a key: its SHA-256 in hex."""
+    """What is kept of a key: its SHA-256, here in hex."""
     return hashlib.sha256(key).hexdigest()
 
 
@@ -25,7 +25,8 @@ class Authenticator:
 
     def __init__(self, callers: Mapping[str, Caller]) -> None:
         """``callers``: hex SHA-256 of the key → the caller."""
-        self._callers = callers
+        # As bytes, whose hashes stand beside them: another key's digest is not even looked at.
+        self._callers = {bytes.fromhex(each): caller for each, caller in callers.items()}
 
     def __call__(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
         """The caller whose key was sent as ``Authorization: Bearer`` or, by Anthropic's clients, as ``x-api-key``.
@@ -41,16 +42,16 @@ class Authenticator:
             head.key_digest = _sent_digest(head.authorization, head.api_key)
         return self._known(head.key_digest)
 
-    def _known(self, sent: str) -> Caller:
+    def _known(self, sent: bytes) -> Caller:
         caller = self._callers.get(sent)
         if caller is None:
             raise Unauthorized("The key is not known here. Use one of the tier map's keys.")
         return caller
 
 
-def _sent_digest(authorization: bytes | None, api_key: bytes | None) -> str:
+def _sent_digest(authorization: bytes | None, api_key: bytes | None) -> bytes:
     if authorization is not None and authorization[:7].lower() == _BEARER:
-        return digest(authorization[7:].strip())
+        return hashlib.sha256(authorization[7:].strip()).digest()
     if api_key is not None:
-        return digest(api_key.strip())
+        return hashlib.sha256(api_key.strip()).digest()
     raise Unauthorized("No key was sent. Send one of the tier map's keys as 'Authorization: Bearer KEY'.")

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 
 from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, RequestTooSlow
 from gateway.wire.envelope import error_body, error_event, error_headers
+from gateway.wire.header_lines import NO_LINES, HeaderLines
 from gateway.wire.headers import Header
 from gateway.wire.pace import body_due
 
@@ -148,10 +149,12 @@ class Client(Protocol):
     def present(self) -> Presence:
         """A scope that ends with ``ClientDisconnected`` when the client leaves. The body must have been read."""
 
-    async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
-        """Send a complete answer."""
+    async def send_whole(
+        self, status: int, headers: Sequence[Header], body: bytes, served: HeaderLines = NO_LINES
+    ) -> None:
+        """Send a complete answer; ``served`` are further headers, which come again with other answers."""
 
-    async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
+    async def start_stream(self, status: int, headers: Sequence[Header], served: HeaderLines = NO_LINES) -> None:
         """Send the head of an answer whose body follows piece by piece; it may wait for the first piece."""
 
     async def send_piece(self, piece: bytes) -> None:
@@ -230,19 +233,20 @@ class AsgiClient:
         """See ``Client.present``."""
         return _AsgiPresence(self._receive)
 
-    async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+    async def send_whole(
+        self, status: int, headers: Sequence[Header], body: bytes, served: HeaderLines = NO_LINES
+    ) -> None:
         """See ``Client.send_whole``."""
         self.responded = True
-        length = (b"content-length", str(len(body)).encode())
-        await self._send(
-            {"type": "http.response.start", "status": status, "headers": [*headers, length, *self.headers]}
-        )
+        told = [*headers, *served.fields, (b"content-length", str(len(body)).encode()), *self.headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": told})
         await self._send({"type": "http.response.body", "body": body})
 
-    async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
+    async def start_stream(self, status: int, headers: Sequence[Header], served: HeaderLines = NO_LINES) -> None:
         """See ``Client.start_stream``."""
         self.responded = self.streaming = True
-        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *self.headers]})
+        told = [*headers, *served.fields, *self.headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": told})
 
     async def send_piece(self, piece: bytes) -> None:
         """See ``Client.send_piece``."""

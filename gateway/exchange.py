@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from gateway.journey import Journey
 from gateway.wire.call import Call
@@ -25,15 +25,17 @@ class Clock(Protocol):
         """Seconds since 1970 in UTC."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Caller:
     """The authenticated party: a key of the tier map, known by its name.
 
-    ``tiers`` is ``None`` where the key may use every tier.
+    ``tiers`` is ``None`` where the key may use every tier. Not frozen for the sake of ``latest`` alone.
     """
 
     name: str
     tiers: frozenset[str] | None = None
+    latest: Any = field(default=None, repr=False, compare=False)
+    """What ``admit`` keeps here of the latest request, where the next one finds it without a look-up."""
 
 
 class Attempt:

@@ -18,7 +18,8 @@ from gateway.upstream.transport import UpstreamResponse
 from gateway.wire.continued import Continued
 from gateway.wire.envelope import refusal_event
 from gateway.wire.events import EventStream
-from gateway.wire.headers import Header, to_client
+from gateway.wire.header_lines import HeaderLines
+from gateway.wire.headers import to_client
 from gateway.wire.operations import Dialect
 from gateway.wire.unfinished import Unfinished
 from tiers.estimate import likely_prompt_tokens
@@ -36,12 +37,27 @@ Ending = Callable[[], Awaitable[None]]
 budget up to date and the slot free."""
 
 
+class _Served(HeaderLines):
+    """Headers that say who served; a name that no header can hold is left out."""
+
+    __slots__ = ("reason", "tier")
+
+    def __init__(self, tier: str, endpoint: str, reason: str) -> None:
+        names = (b"x-tiergate-tier", b"x-tiergate-endpoint", b"x-tiergate-reason")
+        words = zip(names, (tier, endpoint, reason), strict=True)
+        super().__init__([(name, word.encode()) for name, word in words if not any(mark in word for mark in "\r\n\0")])
+        self.tier = tier
+        self.reason = reason
+
+
 class Relay:
     """Relays answers."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._served: dict[tuple[str, str, str], list[Header]] = {}
+        self._served: dict[tuple[str, str, str], _Served] = {}
+        self._latest: dict[str, _Served] = {}
+        """By endpoint."""
 
     async def __call__(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer, client: Client) -> Ending:
         """Send the answer but for its end. Fills in the exchange's status and usage and the attempt's first token.
@@ -57,8 +73,7 @@ class Relay:
             passing = self._rest_of(exchange, attempt, answer)
         else:
             exchange.status = answer.status
-            headers = to_client(answer.headers)
-            headers += self._served_by(attempt)
+            headers, served = to_client(answer.headers), self._served_by(attempt)
             if events is None:
                 if client.streaming:  # for the sake of signs of life, while it waited
                     return partial(client.end_stream, refusal_event(answer.body))
@@ -66,9 +81,9 @@ class Relay:
                     headers = [header for header in headers if header[0] != b"content-type"] + [_JSON]
                 attempt.first_token_at = self._clock.monotonic()
                 _account(exchange, attempt, answer.usage, likely_prompt_tokens(len(answer.body)))
-                return partial(client.send_whole, answer.status, headers, answer.body)
+                return partial(client.send_whole, answer.status, headers, answer.body, served)
             if not client.streaming:
-                await client.start_stream(answer.status, headers)
+                await client.start_stream(answer.status, headers, served)
             exchange.responded = True
             if attempt.tier.continue_streams and exchange.operation.dialect is Dialect.CHAT:
                 exchange.unfinished = Unfinished(exchange.call) if exchange.call is not None else None
@@ -95,14 +110,15 @@ class Relay:
         passing.continued = continued
         return passing
 
-    def _served_by(self, attempt: Attempt) -> list[Header]:
+    def _served_by(self, attempt: Attempt) -> HeaderLines:
         """Headers that say who served; all three are words of the tier map and of the code, so they are kept."""
-        served = (attempt.tier.name, attempt.endpoint_name, attempt.reason)
-        headers = self._served.get(served)
-        if headers is None:
-            names = (b"x-tiergate-tier", b"x-tiergate-endpoint", b"x-tiergate-reason")
-            headers = self._served[served] = [(name, word.encode()) for name, word in zip(names, served, strict=True)]
-        return headers
+        tier, endpoint, reason = attempt.tier.name, attempt.endpoint_name, attempt.reason
+        served = self._latest.get(endpoint)
+        if served is None or served.tier != tier or served.reason != reason:
+            words = (tier, endpoint, reason)
+            served = self._served.get(words) or self._served.setdefault(words, _Served(*words))
+            self._latest[endpoint] = served
+        return served
 
 
 async def _stream(passing: "_Passing", answer: BegunAnswer, client: Client) -> bytes:

@@ -17,6 +17,7 @@ from tiers.document import (
 from tiers.naming import names
 from tiers.price import GpuPrice, ListedPrice, Price, TokenPrice
 from tiers.runpod_urls import addressed
+from tiers.sharing import shared
 from tiers.tiermap import (
     Breaker,
     Budget,
@@ -41,7 +42,8 @@ def tier_map(document: TierMapDocument, listed: Mapping[str, TokenPrice] = Mappi
     Raises:
         ValueError: It was not checked: a tier has no price.
     """
-    tiers = MappingProxyType({name: _tier(name, tier, listed.get(name)) for name, tier in document.tiers.items()})
+    made = {name: _tier(name, tier, listed.get(name)) for name, tier in document.tiers.items()}
+    tiers = MappingProxyType(shared(made))
     return TierMap(
         store=document.store,
         tiers=tiers,

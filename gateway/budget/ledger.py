@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from gateway.wire.identity import Identity
 from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget
 
@@ -42,14 +43,17 @@ class Concerned:
         concerns: The budgets, in the order of the tier map.
         units: Their units.
         packed: What a ledger noted for itself of them; empty until it has.
+        slot, identity: The latest request's, which are likely the next one's.
     """
 
-    __slots__ = ("concerns", "packed", "units")
+    __slots__ = ("concerns", "identity", "packed", "slot", "units")
 
     def __init__(self, concerns: tuple[Concern, ...]) -> None:
-        self.concerns = concerns
-        self.units = tuple([concern.unit for concern in concerns])
         self.packed = b""
+        self.units = tuple([concern.unit for concern in concerns])
+        self.concerns = concerns
+        self.slot: SlotClaim | None = None
+        self.identity: Identity | None = None
 
 
 NOT_CONCERNED: Final = Concerned(())

@@ -7,6 +7,7 @@ from typing import Final, Protocol
 from gateway.downstream import Presence, body_too_large, client_left
 from gateway.errors import ClientDisconnected, GatewayError
 from gateway.front.answer_head import AnswerHeads
+from gateway.wire.header_lines import NO_LINES, HeaderLines
 from gateway.wire.headers import Header
 
 _CHUNK_SIZES_KEPT: Final = 4096
@@ -109,20 +110,22 @@ class HotClient:
         self._presence = Presence(self._connection.loop, self._connection.task)
         return self._presence
 
-    async def send_whole(self, status: int, headers: Sequence[Header], body: bytes) -> None:
+    async def send_whole(
+        self, status: int, headers: Sequence[Header], body: bytes, served: HeaderLines = NO_LINES
+    ) -> None:
         """See ``Client.send_whole``."""
         self.responded = True
         if self._connection.write_paused:
             await self._read_on()
         if not self._left:
-            head = self._written(status, headers, b"content-length: %d\r\n" % len(body))
+            head = self._written(status, headers, served, b"content-length: %d\r\n" % len(body))
             self._connection.transport.write(head + body)
             self.complete = True
 
-    async def start_stream(self, status: int, headers: Sequence[Header]) -> None:
+    async def start_stream(self, status: int, headers: Sequence[Header], served: HeaderLines = NO_LINES) -> None:
         """See ``Client.start_stream``. The head leaves with the first piece, in one write."""
         self.responded = self.streaming = True
-        self._head = self._written(status, headers, b"transfer-encoding: chunked\r\n")
+        self._head = self._written(status, headers, served, b"transfer-encoding: chunked\r\n")
 
     async def send_piece(self, piece: bytes) -> None:
         """See ``Client.send_piece``. An empty piece is nothing: as a chunk it would end the body."""
@@ -174,10 +177,10 @@ class HotClient:
         finally:
             self._waiter = None
 
-    def _written(self, status: int, headers: Sequence[Header], framing: bytes) -> bytes:
+    def _written(self, status: int, headers: Sequence[Header], served: HeaderLines, framing: bytes) -> bytes:
         """The answer's head as bytes; ``framing`` is the line that says where its body ends, with its line break."""
         connection = self._connection
-        parts = [connection.heads.beginning(status, headers)]
+        parts = [connection.heads.beginning(status, headers), served.text()]
         says_connection = _speaks_of_connection(headers) or _speaks_of_connection(self.headers)
         for name, value in self.headers:
             parts += (name, b": ", value, b"\r\n")

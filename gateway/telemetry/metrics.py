@@ -6,14 +6,14 @@ or an address. ``docs/reference/metrics.md`` lists them all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.record import Charge, RequestRecord
 from gateway.served import ServedMap
-from gateway.telemetry.series import Count, CounterFamily, Distribution, Family, GaugeFamily, HistogramFamily
+from gateway.telemetry.counts import CountFirst, Counts, Owed
+from gateway.telemetry.series import CounterFamily, Family, GaugeFamily, HistogramFamily
 from gateway.telemetry.snapshot import Snapshot, merged
 from gateway.telemetry.warmth_series import WarmthSeries
 from tiers.price import MICRODOLLARS_PER_DOLLAR
@@ -99,29 +99,6 @@ class Condition(Protocol):
         """From when on both are counted, in Unix seconds."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Series:
-    """What requests with the same labels are counted on, looked up once; ``owed`` with the first charge."""
-
-    requests: Count
-    duration: Distribution
-    queue_delay: Distribution
-    overhead: Distribution
-    input_tokens: Distribution
-    output_tokens: Distribution
-    first_token: Distribution
-    per_token: Distribution
-    owed: "_Owed | None" = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Owed:
-    """What charges of the same endpoint are counted on."""
-
-    cost: Count
-    gpu: Count
-
-
 class Metrics:
     """The series of one gateway process, in a registry of their own.
 
@@ -135,7 +112,10 @@ class Metrics:
         """``process``: the number of this process among those that are one gateway."""
         self._process = str(process)
         self.warmth = WarmthSeries()
-        self._series: dict[tuple[str, ...], _Series] = {}
+        self._counts: dict[tuple[str, ...], Counts] = {}
+        self._latest: dict[str, Counts] = {}
+        """By endpoint: those of its latest request, which mostly are the next one's."""
+        self._noted = CountFirst(self._counts)
         self.families: tuple[Family, ...] = (
             *self._build_standard(),
             *self._build_times(),
@@ -146,6 +126,7 @@ class Metrics:
             *self.warmth.families,
         )
         self.registry = CollectorRegistry()
+        self.registry.register(self._noted)
         for family in self.families:
             self.registry.register(family)
         self._build.set((version,), 1)
@@ -285,68 +266,71 @@ class Metrics:
 
     def observe(self, record: RequestRecord) -> None:
         """Count a request that ended."""
-        # Each of these is a word of the tier map or of the code, so that there are few combinations.
-        key = (record.tier, record.endpoint, record.operation, record.outcome, record.reason, record.error)
-        series = self._series.get(key) or self._series_for(key, record)
-        series.requests.value += 1
-        series.duration.observe(record.duration_seconds)
-        if record.charges:
-            self._observe_charges(record, series)
+        counts = self._latest.get(record.endpoint)
+        if counts is None or not counts.are_of(record):
+            counts = self._latest[record.endpoint] = self._counts_of(record)
+        upstream = record.upstream_seconds
+        if upstream is not None and record.attempts == 1 and record.outcome == "ok" and record.usage_reported:
+            if counts.owed is None and record.charges:
+                counts.owed = self._owed_to(record.charges[0], record)
+            counts.note(record, upstream)
+        else:
+            self._observe_other(record, counts)
+
+    def _observe_other(self, record: RequestRecord, counts: Counts) -> None:
+        """Count a request that was not the usual good one."""
+        counts.requests.value += 1
+        counts.duration.observe(record.duration_seconds)
+        for charge in record.charges:
+            self._owed_to(charge, record).charge(charge.cost_microdollars, charge.gpu_seconds)
         upstream = record.upstream_seconds
         if record.attempts == 0 or upstream is None:
             if record.error:
                 self._refused.series((record.tier, record.error), _end(record)).value += 1
             return
         waited = record.queue_delay_seconds or 0.0
-        series.queue_delay.observe(waited)
+        counts.queue_delay.observe(waited)
         if record.attempts > 1:
             self._attempts.series((record.tier,), _end(record)).value += record.attempts - 1
         else:
             overhead = record.duration_seconds - waited - upstream
-            series.overhead.observe(overhead if overhead > 0 else 0.0)
+            counts.overhead.observe(overhead if overhead > 0 else 0.0)
         if record.outcome == "ok":
-            self._observe_answer(record, series)
+            self._observe_answer(record, counts)
 
-    def _observe_charges(self, record: RequestRecord, series: _Series) -> None:
-        """Count what the request cost, by who is owed it: mostly its latest attempt's endpoint, which is at hand."""
-        for charge in record.charges:
-            if charge.tier != record.tier or charge.endpoint != record.endpoint:
-                owed = self._owed_to(charge, record)
-            else:
-                owed = series.owed = series.owed or self._owed_to(charge, record)
-            owed.cost.value += charge.cost_microdollars / MICRODOLLARS_PER_DOLLAR
-            owed.gpu.value += charge.gpu_seconds
-
-    def _observe_answer(self, record: RequestRecord, series: _Series) -> None:
+    def _observe_answer(self, record: RequestRecord, counts: Counts) -> None:
         """Count what a good answer consists of."""
-        series.input_tokens.observe(record.input_tokens)
-        series.output_tokens.observe(record.output_tokens)
+        counts.input_tokens.observe(record.input_tokens)
+        counts.output_tokens.observe(record.output_tokens)
         if not record.usage_reported:
             self._uncounted.series((record.tier, record.endpoint), _end(record)).value += 1
         first = record.time_to_first_token_seconds
         if record.stream and first is not None:
-            series.first_token.observe(first)
-            if record.output_tokens > 1:
-                series.per_token.observe((record.duration_seconds - first) / (record.output_tokens - 1))
+            counts.streamed(record.duration_seconds, first, record.output_tokens)
 
-    def _series_for(self, key: tuple[str, ...], record: RequestRecord) -> _Series:
-        now, tier, call = _end(record), (record.tier,), (record.tier, record.operation)
-        reason = record.reason.partition(":")[0]
-        series = self._series[key] = _Series(
-            requests=self._requests.series((record.tier, record.endpoint, record.outcome, reason), now),
-            duration=self._duration.series((*call, record.error), now),
-            queue_delay=self._queue_delay.series(tier, now),
-            overhead=self._overhead.series(tier, now),
-            input_tokens=self._tokens.series((*call, "input"), now),
-            output_tokens=self._tokens.series((*call, "output"), now),
-            first_token=self._first_token.series(call, now),
-            per_token=self._per_token.series(call, now),
-        )
-        return series
+    def _counts_of(self, record: RequestRecord) -> Counts:
+        # Each of these is a word of the tier map or of the code, so that there are few combinations.
+        key = (record.tier, record.endpoint, record.operation, record.outcome, record.reason, record.error)
+        found = self._counts.get(key)
+        if found is None:
+            now, tier, call = _end(record), (record.tier,), (record.tier, record.operation)
+            reason = record.reason.partition(":")[0]
+            found = self._counts[key] = Counts(
+                record,
+                requests=self._requests.series((record.tier, record.endpoint, record.outcome, reason), now),
+                duration=self._duration.series((*call, record.error), now),
+                queue_delay=self._queue_delay.series(tier, now),
+                overhead=self._overhead.series(tier, now),
+                input_tokens=self._tokens.series((*call, "input"), now),
+                output_tokens=self._tokens.series((*call, "output"), now),
+                first_token=self._first_token.series(call, now),
+                per_token=self._per_token.series(call, now),
+            )
+        return found
 
-    def _owed_to(self, charge: Charge, record: RequestRecord) -> _Owed:
+    def _owed_to(self, charge: Charge, record: RequestRecord) -> Owed:
         served_by, now = (charge.tier, charge.endpoint), _end(record)
-        return _Owed(cost=self._cost.series(served_by, now), gpu=self._gpu.series((*served_by, "busy"), now))
+        return Owed(cost=self._cost.series(served_by, now), gpu=self._gpu.series((*served_by, "busy"), now))
 
     def measure(
         self, *, queue_lengths: Mapping[str, int], unsettled: int, tasks: int, resident_bytes: int | None
@@ -373,6 +357,7 @@ class Metrics:
 
     def snapshot(self) -> Snapshot:
         """What this process adds to the whole gateway's series."""
+        self._noted.collect()
         return Snapshot(
             totals={family.name: family.state() for family in self.families if not isinstance(family, GaugeFamily)},
             gauges={

@@ -8,7 +8,7 @@ from gateway.upstream.probe import Probe
 from gateway.upstream.tally import Tally
 from gateway.upstream.transport import Transport
 from gateway.upstream.warmth import Warmth
-from gateway.wire.header_lines import HeaderLines
+from gateway.wire.header_lines import NO_LINES, HeaderLines
 from tiers.meter import Meter
 from tiers.tiermap import Endpoint, Tier
 
@@ -43,7 +43,7 @@ class Station:
         """``tier`` is the endpoint's; ``report`` is told when the endpoint is left alone and when it is asked again."""
         self.endpoint = endpoint
         self.transport = transport
-        self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())] if api_key else [])
+        self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())]) if api_key else NO_LINES
         self.meter = Meter()
         self.health = Health(tier=tier.name, endpoint=endpoint.name, settings=tier.breaker, clock=clock, report=report)
         self.probe: Probe | None = None

@@ -1,6 +1,7 @@
-"""Headers as an endpoint gets them: lines of HTTP/1.1."""
+"""Headers that come again with many requests or answers, as lines of HTTP/1.1."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from gateway.wire.headers import Header
 
@@ -28,7 +29,7 @@ _NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class HeaderLines:
-    """Headers of requests to endpoints, and the same as lines of HTTP/1.1; one object may serve many requests."""
+    """Headers, and the same as lines of HTTP/1.1; one object may serve many requests or answers."""
 
     __slots__ = ("_text", "fields")
 
@@ -47,6 +48,9 @@ class HeaderLines:
         if self._text is None:
             self._text = _lines(self.fields)
         return self._text
+
+
+NO_LINES: Final = HeaderLines(())
 
 
 def _lines(fields: Sequence[Header]) -> bytes:

@@ -40,7 +40,7 @@ class RequestHead:
         self.authorization: bytes | None = named.get(b"authorization")
         self.api_key: bytes | None = named.get(b"x-api-key")
         self.content_length: bytes | None = named.get(b"content-length")
-        self.key_digest = ""
+        self.key_digest = b""
         self._identity: Identity | None = None
         self._passed: HeaderLines | None = None
 

@@ -9,7 +9,7 @@ import pytest
 from gateway.admit import POLL_SECONDS, Admission
 from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim
 from gateway.errors import BudgetExhausted, BudgetTooSmall, GatewayError, StoreUnavailable, TierSaturated
-from gateway.exchange import Attempt
+from gateway.exchange import Attempt, Caller
 from gateway.wire.identity import Identity
 from gateway.wire.operations import Operation
 from tests.doubles.clock import ManualClock
@@ -83,6 +83,21 @@ async def test_a_free_slot_is_taken_without_a_wait() -> None:
     assert await keeper.ledger.slots_held(["routing"]) == {"routing": 1}
 
 
+async def test_a_slot_that_was_given_back_before_anybody_waited_for_it_is_asked_for_at_once() -> None:
+    """It may have come while the ledger's refusal was on its way. Only then is the next one waited for."""
+    keeper = gatekeeper()
+    await keeper.enter("a")
+    keeper.admit.freed(keeper.tier)
+    slot = keeper.admit._slots["routing"]
+    assert slot.freed_since
+    waiting = await keeper.queue("b")
+    await eventually(lambda: not slot.freed_since)
+    await keeper.leave("a")
+    keeper.admit.freed(keeper.tier)
+    await waiting
+    assert keeper.admitted == ["a", "b"]
+
+
 async def test_each_attempt_of_a_request_has_a_claim_of_its_own() -> None:
     """The ledger books each id once."""
     keeper = gatekeeper(slots=3)
@@ -124,6 +139,20 @@ async def test_the_worst_case_is_held_on_every_budget_concerned() -> None:
         ("calls", "r1", 1),
     ]
     assert await holds() == [("money", "*", size + 200)]
+
+
+async def test_what_is_kept_of_a_caller_is_of_one_tier_one_identity_and_one_tier_map() -> None:
+    """The same caller comes from elsewhere, goes elsewhere, or meets a map with other budgets."""
+    caller = Caller(name="demo")
+    first, other = gatekeeper(budget(kind="agent"), slots=9), gatekeeper(budget(name="new", kind="tier"), slots=9)
+    owners = []
+    for number, (keeper, agent) in enumerate(
+        [(first, "writer"), (first, "writer"), (first, "critic"), (other, "critic"), (first, "critic")]
+    ):
+        await keeper.enter(str(number), caller=caller, identity=Identity(agent=agent))
+        owners.append([(hold.concern.budget, hold.concern.owner) for hold in keeper.claims[str(number)].holds])
+    writer, critic = [("money", "writer")], [("money", "critic")]
+    assert owners == [writer, writer, critic, [("new", "routing")], critic]
 
 
 @pytest.mark.parametrize(

@@ -248,12 +248,12 @@ async def test_the_slot_of_a_client_that_left_goes_to_the_next_in_the_queue() ->
 async def test_whoever_waits_for_a_slot_is_told_that_one_was_given_back() -> None:
     """By every ending, a failure's too: nobody need find out by asking from time to time."""
     subject = rig(token_tier(retry=Retry(attempts=1)))
-    freed = subject.admission._queues["routing"].freed
+    slot = subject.admission._slots["routing"]
     for answer in (FakeResponse(ANSWER), UpstreamFailed("broken"), FakeResponse(b"busy", status=503)):
-        freed.clear()
+        slot.freed_since = False
         subject.transport.then(answer)
         await subject.serve(FakeClient(request()))
-        assert freed.is_set()
+        assert slot.freed_since
     await subject.assert_clean()
 
 

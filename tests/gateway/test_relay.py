@@ -49,6 +49,18 @@ class Relayed:
         return await Relay(clock=self.clock)(self.exchange, self.attempt, answer, self.downstream)
 
 
+async def test_each_answer_says_who_served_it_and_why() -> None:
+    """Whatever was said of the endpoint before; a route's name that no header can hold is not said."""
+    relay = Relay(clock=ManualClock())
+    for reason, said in (("tier", b"tier"), ("fallback", b"fallback"), ("route:a\nb", None), ("tier", b"tier")):
+        relayed = Relayed()
+        relayed.attempt.reason = reason
+        answer = BegunAnswer(status=200, headers=JSON, body=ANSWER, response=relayed.response, usage=Usage())
+        await (await relay(relayed.exchange, relayed.attempt, answer, relayed.downstream))()
+        assert relayed.client.headers[b"x-tiergate-endpoint"] == b"routing/0"
+        assert relayed.client.headers.get(b"x-tiergate-reason") == said
+
+
 async def test_a_whole_answer_is_sent_when_it_is_settled() -> None:
     """Nothing before; then status, headers and body at once."""
     relayed = Relayed()

@@ -7,6 +7,7 @@ import pytest
 from gateway.downstream import send_error
 from gateway.errors import BodyTooLarge, ClientDisconnected, RequestTooSlow, UpstreamFailed
 from gateway.front.client import HotClient
+from gateway.wire.header_lines import HeaderLines
 from tests.gateway.front.lines import FakeConnection, FrontTransport
 
 JSON = [(b"content-type", b"application/json")]
@@ -99,6 +100,18 @@ async def test_a_whole_answer_is_one_write() -> None:
     ]
     assert (bench.client.responded, bench.client.streaming, bench.client.complete) == (True, False, True)
     assert not bench.connection.closing
+
+
+async def test_headers_that_come_again_stand_behind_the_answers_own() -> None:
+    """Of a whole answer and of a stream."""
+    served = HeaderLines([(b"x-tiergate-tier", b"routing")])
+    whole, stream = Bench(), Bench()
+    await whole.client.send_whole(200, JSON, b"{}", served)
+    await stream.client.start_stream(200, JSON, served)
+    await stream.client.end_stream()
+    for bench in (whole, stream):
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nx-tiergate-tier: routing\r\n"
+        assert bench.transport.written[0].startswith(head)
 
 
 async def test_a_status_without_a_name_has_none() -> None:

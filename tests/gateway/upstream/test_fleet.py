@@ -142,7 +142,7 @@ def test_each_endpoint_has_a_transport_and_its_own_key() -> None:
     made = Made(token_tier("two", endpoints=endpoints))
     with_key, without = made.fleet.stations()
     assert with_key.headers.fields == [(b"authorization", b"Bearer sk-of-the-endpoint")]
-    assert without.headers.fields == []
+    assert not without.headers.fields
     assert [with_key.transport, without.transport] == [transport for _, transport in made.transports]
 
 

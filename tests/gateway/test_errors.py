@@ -22,8 +22,8 @@ TRIGGERS = (
 """Words by which CrewAI 1.15 takes an error for one to repeat, or for a prompt to shorten."""
 
 NAMES = {"throttled", "context_length_exceeded"}
-"""Runpod's word for workers that find no GPU, a field of its answers and a state of ours; and OpenAI's code of a refusal,
-for a provider's that LiteLLM has given a class of its own. Never a message."""
+"""Runpod's word for workers that find no GPU, a field of its answers and a state of ours; and OpenAI's code of a
+refusal, for a provider's that LiteLLM has given a class of its own. Never a message."""
 OUTCOMES = {
     *("ok", "client_error", "unauthorized", "budget_exhausted", "rate_limited", "shed", "upstream_error", "timeout"),
     "disconnected",

@@ -3,6 +3,7 @@
 import pytest
 
 from tiers.runpod_urls import addressed, health_base
+from tiers.tiermap import TransportKind
 
 OWN = "https://api.runpod.ai/v2/abc123"
 
@@ -23,10 +24,10 @@ OWN = "https://api.runpod.ai/v2/abc123"
     ],
 )
 def test_the_transport_is_what_was_written_or_what_the_address_tells(
-    url: str, written: str | None, called: str, transport: str
+    url: str, written: TransportKind | None, called: str, transport: TransportKind
 ) -> None:
     """A queue endpoint is called at its own base, where its jobs and its health are, too."""
-    assert addressed(url, written) == (called, transport)  # type: ignore[arg-type] - parametrized
+    assert addressed(url, written) == (called, transport)
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,10 @@ class Counts:
         )
 
     def note(self, record: RequestRecord, upstream_seconds: float) -> None:
-        """Take note of a request with one attempt and a good answer of which the endpoint reported the usage."""
+        """Take note of a request with one attempt and a good answer of which the endpoint reported the usage.
+
+        ``upstream_seconds`` is what is not the gateway's own time, but for the wait for a slot.
+        """
         note = self._free
         if note is None:
             self.count()

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from gateway.record import Charge, RequestRecord
 from gateway.served import ServedMap
 from gateway.telemetry.counts import CountFirst, Counts, Owed
+from gateway.telemetry.runpod_series import RunpodSeries
 from gateway.telemetry.series import CounterFamily, Family, GaugeFamily, HistogramFamily
 from gateway.telemetry.snapshot import Snapshot, merged
 from gateway.telemetry.warmth_series import WarmthSeries
@@ -112,6 +113,7 @@ class Metrics:
         """``process``: the number of this process among those that are one gateway."""
         self._process = str(process)
         self.warmth = WarmthSeries()
+        self._runpod = RunpodSeries()
         self._counts: dict[tuple[str, ...], Counts] = {}
         self._latest: dict[str, Counts] = {}
         """By endpoint: those of its latest request, which mostly are the next one's."""
@@ -124,6 +126,7 @@ class Metrics:
             *self._build_tier_map(),
             *self._build_endpoints(),
             *self.warmth.families,
+            *self._runpod.families,
         )
         self.registry = CollectorRegistry()
         self.registry.register(self._noted)
@@ -270,10 +273,14 @@ class Metrics:
         if counts is None or not counts.are_of(record):
             counts = self._latest[record.endpoint] = self._counts_of(record)
         upstream = record.upstream_seconds
+        held = 0.0
+        if record.runpod is not None:
+            self._runpod.observe(record.tier, record.endpoint, record.runpod, _end(record))
+            held = record.runpod.held_seconds
         if upstream is not None and record.attempts == 1 and record.outcome == "ok" and record.usage_reported:
             if counts.owed is None and record.charges:
                 counts.owed = self._owed_to(record.charges[0], record)
-            counts.note(record, upstream)
+            counts.note(record, upstream + held)
         else:
             self._observe_other(record, counts)
 
@@ -293,7 +300,8 @@ class Metrics:
         if record.attempts > 1:
             self._attempts.series((record.tier,), _end(record)).value += record.attempts - 1
         else:
-            overhead = record.duration_seconds - waited - upstream
+            held = record.runpod.held_seconds if record.runpod is not None else 0.0
+            overhead = record.duration_seconds - waited - upstream - held
             counts.overhead.observe(overhead if overhead > 0 else 0.0)
         if record.outcome == "ok":
             self._observe_answer(record, counts)

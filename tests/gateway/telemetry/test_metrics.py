@@ -7,7 +7,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.budget.ledger import Balance
-from gateway.record import Charge
+from gateway.record import Charge, RunpodTrace
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.snapshot import Snapshot
 from tests.gateway.samples import budget, record, tier_map, token_tier
@@ -118,6 +118,24 @@ def test_waits_and_the_gateways_own_time_are_told_apart() -> None:
     assert meters.value("tiergate_queue_delay_seconds_sum", tier="routing") == 0.5
     assert meters.value("tiergate_overhead_seconds_sum", tier="routing") == 0.25
     assert meters.value("tiergate_overhead_seconds_count", tier="routing") == 2
+
+
+@pytest.mark.parametrize("outcome", ["ok", "client_error"])
+def test_the_wait_for_a_worker_is_not_the_gateways_own_time(outcome: str) -> None:
+    """It has a series of its own."""
+    trace = RunpodTrace(
+        held_seconds=100.0,
+        way="route",
+        cold=False,
+        job="",
+        worker="",
+        tries=1,
+        worker_delay_seconds=None,
+        execution_seconds=None,
+    )
+    meters = Meters({"duration_seconds": 103.0, "runpod": trace, "outcome": outcome})
+    assert meters.value("tiergate_overhead_seconds_sum", tier="routing") == 0.25
+    assert meters.value("tiergate_runpod_held_seconds_sum", tier="routing", endpoint="routing/0") == 100
 
 
 def test_attempts_beyond_the_first_are_counted() -> None:

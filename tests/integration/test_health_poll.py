@@ -24,7 +24,7 @@ from tests.deploy.emulator.running import CHAT, Running, running
 from tests.deploy.emulator.worlds import KEY
 from tests.gateway.samples import tier_map, token_tier
 from tests.stores import eventually
-from tiers.tiermap import Endpoint, Workers
+from tiers.tiermap import Endpoint, Timeouts, Workers
 from tiers.warmth import State
 
 pytestmark = pytest.mark.integration
@@ -33,15 +33,21 @@ TIMES = RunpodTimes().faster(SPEED)
 LEASE_SECONDS = 0.3
 
 
-class CountedTransport(HttpTransport):
-    """Counts what is asked."""
+class CountedTransport:
+    """Fulfils ``Transport`` over HTTP, and counts what is asked."""
 
-    requests = 0
+    def __init__(self, url: str, timeouts: Timeouts) -> None:
+        self._http = HttpTransport(url, timeouts)
+        self.requests = 0
 
     async def send(self, request: UpstreamRequest) -> Response:
         """See ``Transport``."""
         self.requests += 1
-        return await super().send(request)
+        return await self._http.send(request)
+
+    async def aclose(self) -> None:
+        """See ``Transport``."""
+        await self._http.aclose()
 
 
 class Process:

@@ -28,8 +28,11 @@ FLOW_SOURCES := orchestrator tests/orchestrator tests/acceptance/crewai
 FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 # What runs a second time, against the compiled modules.
 COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance tests/fuzz
+# What rehearses Runpod on a clock that runs up to a hundred times as fast: so does every delay of a busy machine there.
+EMULATED_TESTS := tests/acceptance/test_cold_starts.py tests/acceptance/test_emulator_faults_through_gateway.py \
+  tests/acceptance/test_four_transports.py
 
-.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm guard fuzz check wheel lock clean
+.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm test-emulated guard fuzz check wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -47,14 +50,18 @@ run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (
 # Two of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
 test: setup compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
-	@echo "==> Four suites, two at a time (about seven minutes); each is shown when it is over"
+	$(MAKE) --no-print-directory test-emulated
+	@echo "==> Four suites, two at a time (about six minutes); each is shown when it is over"
 	$(MAKE) --no-print-directory -j2 --output-sync=target test-main test-compiled test-flows test-litellm
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95
 
 test-main: setup ## Only those of all but the Flows, not compiled
-	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
+	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS),--ignore=$(path)) $(ARGS)
+
+test-emulated: setup ## Only those of cold starts, faults and transports on the emulator, by themselves
+	$(MAIN)/bin/coverage run -m pytest $(EMULATED_TESTS) $(ARGS)
 
 test-flows: setup ## Only those of what needs CrewAI
 	TIERGATE_GATEWAY_PYTHON=$(MAIN)/bin/python $(FLOWS)/bin/coverage run -m pytest $(FLOW_TESTS) $(ARGS)
@@ -67,7 +74,7 @@ test-litellm: setup $(LITELLM)/.ready ## Only those of what calls LiteLLM's SDK
 # Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
 test-compiled: setup compiled ## Only those on the compiled modules
 	TIERGATE_TESTED=compiled PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= \
-	  $(COMPILED_TESTS) $(foreach path,$(FLOW_TESTS),--ignore=$(path)) $(ARGS)
+	  $(COMPILED_TESTS) $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS),--ignore=$(path)) $(ARGS)
 
 guard: setup compiled ## Count the instructions of a request (needs valgrind; ARGS=--renew: set the bounds anew)
 	$(MAIN)/bin/python -m tests.guard --python $(COMPILED)/bin/python $(ARGS)

@@ -80,7 +80,8 @@ class GatewayProcess:
 
     def events(self, name: str) -> list[dict[str, Any]]:
         """The log's events of that name."""
-        lines = self.log_path.read_bytes().splitlines()
+        whole, _, _ = self.log_path.read_bytes().rpartition(b"\n")  # the last line may be on its way
+        lines = whole.splitlines()
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     @property

@@ -32,7 +32,8 @@ COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tes
 EMULATED_TESTS := tests/acceptance/test_cold_starts.py tests/acceptance/test_emulator_faults_through_gateway.py \
   tests/acceptance/test_four_transports.py
 
-.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm test-emulated guard fuzz check wheel lock clean
+.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm test-emulated guard fuzz check \
+  check-style check-types check-flow-types wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -84,13 +85,19 @@ fuzz: $(FUZZ)/.ready ## Let a fuzzer loose on what reads foreign bytes (Python 3
 SECONDS ?= 60
 TARGETS ?= $(notdir $(wildcard tests/fuzz/corpus/*))
 
-check: setup wheel ## Check style, types, layers, and that the wheel works by itself
+check: check-style check-types check-flow-types wheel ## Check style, types, layers, and that the wheel works by itself
+	$(MAIN)/bin/pytest -q tests/docs tests/tiers/test_schema.py
+
+check-style: setup
 	$(MAIN)/bin/ruff format --check .
 	$(MAIN)/bin/ruff check .
-	$(MAIN)/bin/mypy $(SOURCES) $(foreach path,$(FLOW_TESTS),--exclude '^$(path)/')
-	$(FLOWS)/bin/mypy $(FLOW_SOURCES)
 	$(MAIN)/bin/lint-imports --no-logo
-	$(MAIN)/bin/pytest -q tests/docs tests/tiers/test_schema.py
+
+check-types: setup
+	$(MAIN)/bin/mypy $(SOURCES) $(foreach path,$(FLOW_TESTS),--exclude '^$(path)/')
+
+check-flow-types: setup
+	$(FLOWS)/bin/mypy --cache-dir .mypy_cache/flows $(FLOW_SOURCES)
 
 wheel: setup compiled ## Try the wheel, pure and compiled, in an environment of its own
 	rm -rf dist/wheel

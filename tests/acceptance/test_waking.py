@@ -50,7 +50,7 @@ def test_a_tier_is_woken_once_and_then_serves_at_once(system: Awaited, transport
     assert first.json()["endpoints"][0]["state"] == "waking"
     again = [gateway.call("POST", path, {}) for _ in range(8)]
     assert {answer.status for answer in again} == {202}
-    assert endpoint_of(gateway, transport)["sample"] is not None
+    gateway.wait_until(lambda: endpoint_of(gateway, transport)["sample"] is not None)
     assert len(endpoints[transport].workers()) == 1
     gateway.wait_until(lambda: endpoint_of(gateway, transport)["state"] == "warm", seconds=10)
     # Another process may hear of it a moment later than the one that has just answered.

@@ -61,6 +61,33 @@ def secret_reference(text: str) -> SecretReference:
     )
 
 
+def webhook(text: str) -> SecretReference | str:
+    """Where an alert is sent: an http or https URL, perhaps with a query, or where that is to be read."""
+    return webhook_url(text) if re.match(r"https?:", text, re.IGNORECASE) else _webhook_reference(text)
+
+
+def webhook_url(text: str) -> str:
+    """The URL of a webhook. Its path and query often hold a secret, so no message repeats them."""
+    remedy = "write a URL such as https://hooks.example.com/budgets"
+    parts = _split(text, remedy)
+    if parts.scheme not in {"http", "https"}:
+        raise Refused("the webhook's URL is neither http nor https", remedy)
+    if "@" in parts.netloc or "#" in text:
+        raise Refused("the webhook's URL holds a user, a password or a fragment", "take it out")
+    if not _HOST.fullmatch(parts.hostname or ""):
+        raise Refused("the webhook's URL names no valid host", remedy)
+    return text
+
+
+def _webhook_reference(text: str) -> SecretReference:
+    try:
+        return secret_reference(text)
+    except Refused:
+        raise Refused(
+            "is no webhook", "write its URL, https://…, or where that is to be read: env:NAME or file:PATH"
+        ) from None
+
+
 def key_hash(text: str) -> str:
     """A key's SHA-256: 64 hexadecimal digits, with or without ``sha256:`` → the digits in lower case."""
     found = _HASH.fullmatch(text)

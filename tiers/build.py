@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
+from tiers.budget_document import AlertsDocument, BudgetDocument, LimitDocument, OwnerDocument
 from tiers.consistency import OWNER_KINDS
 from tiers.document import (
-    BudgetDocument,
     ConditionsDocument,
     EndpointDocument,
+    KeyDocument,
     ListedPriceDocument,
-    OwnerDocument,
+    OutageDocument,
+    RouteDocument,
     TierDocument,
     TierMapDocument,
 )
@@ -19,11 +21,14 @@ from tiers.price import GpuPrice, ListedPrice, Price, TokenPrice
 from tiers.runpod_urls import addressed
 from tiers.sharing import shared
 from tiers.tiermap import (
+    Alerts,
     Breaker,
     Budget,
+    Concurrency,
     Conditions,
     Endpoint,
     Key,
+    Outage,
     Owner,
     Queue,
     Retry,
@@ -33,6 +38,9 @@ from tiers.tiermap import (
     Timeouts,
     Workers,
 )
+from tiers.windows import Window
+
+RATE_SECONDS = 60
 
 
 def tier_map(document: TierMapDocument, listed: Mapping[str, TokenPrice] = MappingProxyType({})) -> TierMap:
@@ -47,18 +55,34 @@ def tier_map(document: TierMapDocument, listed: Mapping[str, TokenPrice] = Mappi
     return TierMap(
         store=document.store,
         tiers=tiers,
-        routes=tuple(Route(name=route.name, when=conditions(route.when), tier=route.tier) for route in document.routes),
-        budgets=tuple(_budget(budget) for budget in document.budgets),
-        keys=tuple(
-            Key(
-                name=key.name,
-                secret=key.key,
-                hash=key.hash,
-                tiers=None if key.tiers is None else tuple(key.tiers),
-            )
-            for key in document.keys
+        routes=tuple(_route(route) for route in document.routes),
+        budgets=(
+            *(budget_of(budget) for budget in document.budgets),
+            *(rate for limit in document.limits for rate in rates_of(limit)),
         ),
+        concurrency=tuple(
+            Concurrency(name=limit.name, owner=_owner(limit.owner), slots=limit.concurrency)
+            for limit in document.limits
+            if limit.concurrency is not None
+        ),
+        keys=tuple(_key(key) for key in document.keys),
         names=names(tiers),
+    )
+
+
+def _route(route: RouteDocument) -> Route:
+    return Route(name=route.name, when=conditions(route.when), tier=route.tier, priority=route.priority)
+
+
+def _key(key: KeyDocument) -> Key:
+    return Key(
+        name=key.name,
+        secret=key.key,
+        hash=key.hash,
+        tiers=None if key.tiers is None else tuple(key.tiers),
+        agents=key.agents,
+        team=key.team or "",
+        expires_unix=key.expires,
     )
 
 
@@ -98,7 +122,12 @@ def _tier(name: str, tier: TierDocument, listed: TokenPrice | None) -> Tier:
         escalation=tuple(tier.escalation),
         downgrade=tier.downgrade,
         cold=tier.cold,
+        outage=_outage(tier.outage),
     )
+
+
+def _outage(outage: OutageDocument | None) -> Outage:
+    return Outage() if outage is None else Outage(policy="open", allowance_microdollars=outage.open)
 
 
 def _price(tier: TierDocument) -> Price:
@@ -124,9 +153,46 @@ def _endpoint(tier: str, index: int, endpoint: EndpointDocument, timeouts: Timeo
     )
 
 
-def _budget(budget: BudgetDocument) -> Budget:
+def budget_of(budget: BudgetDocument) -> Budget:
+    """The budget that a document describes."""
     unit, limit = budget.limit
-    return Budget(name=budget.name, owner=_owner(budget.owner), unit=unit, limit=limit, window_seconds=budget.window)
+    return Budget(
+        name=budget.name,
+        owner=_owner(budget.owner),
+        unit=unit,
+        limit=limit,
+        window=_window(budget),
+        spent=budget.spent,
+        alerts=_alerts(budget.alerts),
+    )
+
+
+def _window(budget: BudgetDocument) -> Window:
+    if budget.rolling:
+        return Window(kind="rolling", seconds=budget.window.seconds)
+    return replace(budget.window, zone=budget.timezone)
+
+
+def _alerts(alerts: AlertsDocument | None) -> Alerts | None:
+    return None if alerts is None else Alerts(at=alerts.at, webhook=alerts.webhook)
+
+
+def rates_of(limit: LimitDocument) -> list[Budget]:
+    """A limit's rates: budgets of any 60 seconds, which refuse and are no reason for a cheaper tier."""
+    rates = (("requests", limit.requests_per_minute), ("tokens", limit.tokens_per_minute))
+    return [
+        Budget(
+            name=limit.name,
+            owner=_owner(limit.owner),
+            unit=unit,
+            limit=most,
+            window=Window(kind="rolling", seconds=RATE_SECONDS),
+            spent="reject",
+            rate=True,
+        )
+        for unit, most in rates
+        if most is not None
+    ]
 
 
 def _owner(owner: OwnerDocument) -> Owner:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 
+from tiers.budget_document import RATES
 from tiers.document import LISTED
 from tiers.paths import ANY, select
-from tiers.problems import Finding, quoted
+from tiers.problems import Finding, Refused, quoted
+from tiers.quantities import window
 
-OWNER_KINDS = ("tier", "agent", "key", "flow", "run", "all")
+OWNER_KINDS = ("tier", "agent", "key", "team", "flow", "run", "all")
 
 
 def findings(data: object) -> Iterator[Finding]:
@@ -17,6 +19,8 @@ def findings(data: object) -> Iterator[Finding]:
     yield from _outputs(data)
     yield from _escalations(data)
     yield from _owners(data)
+    yield from _windows(data)
+    yield from _limits(data)
     yield from _keys(data)
 
 
@@ -95,13 +99,47 @@ def _escalations(data: object) -> Iterator[Finding]:
 
 
 def _owners(data: object) -> Iterator[Finding]:
-    for path, owner in select(data, "budgets", ANY, "owner"):
-        if isinstance(owner, dict) and sum(owner.get(kind) is not None for kind in OWNER_KINDS) != 1:
+    for section, word in (("budgets", "budget"), ("limits", "limit")):
+        for path, owner in select(data, section, ANY, "owner"):
+            if isinstance(owner, dict) and sum(owner.get(kind) is not None for kind in OWNER_KINDS) != 1:
+                yield Finding(
+                    path=path,
+                    message=f"a {word} has exactly one kind of owner",
+                    remedy=f'write one of {", ".join(OWNER_KINDS)}, such as {{agent: "*"}}',
+                )
+
+
+def _windows(data: object) -> Iterator[Finding]:
+    """Time zones of windows that begin with nothing of a calendar."""
+    for path, budget in select(data, "budgets", ANY):
+        if not isinstance(budget, dict) or budget.get("timezone") is None:
+            continue
+        text = budget.get("window")
+        if budget.get("rolling") is True:
             yield Finding(
-                path=path,
-                message="a budget has exactly one kind of owner",
-                remedy=f'write one of {", ".join(OWNER_KINDS)}, such as {{agent: "*"}}',
+                path=(*path, "timezone"),
+                message="a rolling window has no beginning, so no time zone either",
+                remedy="take out timezone or rolling",
             )
+        elif isinstance(text, str) and _is_aligned(text):
+            yield Finding(
+                path=(*path, "timezone"),
+                message=f"a window of {text} begins at multiples of its length since 1970 in UTC",
+                remedy="write a window of 1h, 1d, 1w or 1mo, which follow the calendar, or take out timezone",
+            )
+
+
+def _is_aligned(text: str) -> bool:
+    try:
+        return window(text).kind == "aligned"
+    except Refused:
+        return False
+
+
+def _limits(data: object) -> Iterator[Finding]:
+    for path, limit in select(data, "limits", ANY):
+        if isinstance(limit, dict) and all(limit.get(rate) is None for rate in RATES):
+            yield Finding(path=path, message="the limit bounds nothing", remedy=f"add one of {', '.join(RATES)}")
 
 
 def _keys(data: object) -> Iterator[Finding]:

@@ -8,15 +8,18 @@ descriptions speak to operators.
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import ConfigDict, Field, ValidatorFunctionWrapHandler, WrapValidator
 
+from tiers.budget_document import BudgetDocument, LimitDocument
 from tiers.fields import (
     Comparing,
     Duration,
+    Expiry,
+    Globs,
     GpuName,
     KeyHash,
-    Limit,
     ModelName,
+    Money,
     Parameters,
     Patterns,
     PositiveDuration,
@@ -25,20 +28,16 @@ from tiers.fields import (
     SecretName,
     Store,
     Url,
-    Window,
 )
+from tiers.form import Form, Text
 from tiers.tiermap import TransportKind
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 LISTED: Final = "litellm"
+PRIORITY_MAX: Final = 10
 Tokens = Annotated[int, Field(ge=1, le=10_000_000)]
 
 
-class _Form(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class EndpointTimeoutsDocument(_Form):
+class EndpointTimeoutsDocument(Form):
     """How long the gateway waits for this endpoint, where that differs from its tier."""
 
     connect: PositiveDuration | None = Field(
@@ -57,7 +56,7 @@ class EndpointTimeoutsDocument(_Form):
     )
 
 
-class WorkersDocument(_Form):
+class WorkersDocument(Form):
     """What stands behind a Runpod endpoint, as it is configured there."""
 
     max: Annotated[int, Field(ge=1, le=1000)] = Field(default=3, description="Workers at most.", examples=[2])
@@ -68,7 +67,7 @@ class WorkersDocument(_Form):
     )
 
 
-class EndpointDocument(_Form):
+class EndpointDocument(Form):
     """One address that serves a tier."""
 
     url: Url | None = Field(
@@ -105,7 +104,7 @@ class EndpointDocument(_Form):
     )
 
 
-class QueueDocument(_Form):
+class QueueDocument(Form):
     """How many requests may wait for a slot in one gateway process, and for how long."""
 
     length: Annotated[int, Field(ge=0, le=100_000)] = Field(
@@ -116,7 +115,7 @@ class QueueDocument(_Form):
     )
 
 
-class TimeoutsDocument(_Form):
+class TimeoutsDocument(Form):
     """How long the gateway waits for an endpoint."""
 
     connect: PositiveDuration = Field(default=5.0, description="For a connection (TCP and TLS).", examples=["5s"])
@@ -139,7 +138,7 @@ class TimeoutsDocument(_Form):
     )
 
 
-class RetryDocument(_Form):
+class RetryDocument(Form):
     """How often and how soon a request that failed is tried again."""
 
     attempts: Annotated[int, Field(ge=1, le=20)] = Field(
@@ -163,7 +162,7 @@ class RetryDocument(_Form):
     )
 
 
-class BreakerDocument(_Form):
+class BreakerDocument(Form):
     """When an endpoint is left alone, and how it is found out that it is well again."""
 
     failures: Annotated[int, Field(ge=1, le=100)] = Field(
@@ -189,7 +188,7 @@ class BreakerDocument(_Form):
     )
 
 
-class PriceDocument(_Form):
+class PriceDocument(Form):
     """A price per token, for a tier that is not paid by GPU time."""
 
     input: Price = Field(description="US dollars per million tokens of prompt.", examples=[0.15])
@@ -209,7 +208,33 @@ def _add_listed(schema: dict[str, Any]) -> None:
     schema["anyOf"].append({"const": LISTED, "type": "string"})
 
 
-class ModelDocument(_Form):
+CLOSED: Final = "closed"
+
+
+class OutageDocument(Form):
+    """What one gateway process may spend on the tier while the store cannot be asked; none with ``closed``."""
+
+    open: Money = Field(
+        description=(
+            "Serve within this allowance, which each gateway process has in each outage; what was spent is booked when"
+            " the store is back."
+        ),
+        examples=["0.50 USD"],
+    )
+
+
+def _open_or_closed(value: object, given: ValidatorFunctionWrapHandler) -> object:
+    """As with prices, one word stands beside the form."""
+    return None if value == CLOSED else given(value)
+
+
+def _with_closed(schema: dict[str, Any]) -> None:
+    form, _ = schema.pop("anyOf")
+    schema["anyOf"] = [form, {"const": CLOSED, "type": "string"}]
+    schema["default"] = CLOSED
+
+
+class ModelDocument(Form):
     """A model and the GPU that it runs on: what decides whether it fits."""
 
     model: ModelName = Field(
@@ -320,9 +345,18 @@ class TierDocument(ModelDocument):
         ),
         examples=["spill"],
     )
+    outage: Annotated[OutageDocument | None, WrapValidator(_open_or_closed)] = Field(
+        default=None,
+        description=(
+            "What the tier does while the store cannot be asked: refuse (`closed`), or serve within an allowance of"
+            " each gateway process (`open`)."
+        ),
+        examples=[{"open": "0.50 USD"}, CLOSED],
+        json_schema_extra=_with_closed,
+    )
 
 
-class ConditionsDocument(_Form):
+class ConditionsDocument(Form):
     """What a route asks of a request; all that is set must hold. Texts are shell globs: one must match."""
 
     agent: Patterns | None = Field(default=None, description="The agent's name.", examples=[["router", "writer-*"]])
@@ -340,7 +374,7 @@ class ConditionsDocument(_Form):
     )
 
 
-class RouteDocument(_Form):
+class RouteDocument(Form):
     """One line of the routes for model `auto`: the first whose conditions hold names the tier."""
 
     name: Text = Field(description="What answers and records call this route.", examples=["long prompts"])
@@ -350,37 +384,14 @@ class RouteDocument(_Form):
         examples=[{"agent": ["router", "classifier-*"]}],
     )
     tier: Text = Field(description="The tier to use.", examples=["routing"])
-
-
-class OwnerDocument(_Form):
-    """Who a budget belongs to: exactly one kind. Each name that its shell glob matches has a balance."""
-
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
-
-    tier: Text | None = Field(default=None, description="Tiers.", examples=["reasoning"])
-    agent: Text | None = Field(default=None, description="Agents, by name.", examples=["*"])
-    key: Text | None = Field(default=None, description="Keys, by name.", examples=["demo"])
-    flow: Text | None = Field(default=None, description="Flows, by name.", examples=["research"])
-    run: Text | None = Field(default=None, description="Runs of Flows, by id.", examples=["*"])
-    all: Literal["*"] | None = Field(default=None, description="Everything, in one balance.", examples=["*"])
-
-
-class BudgetDocument(_Form):
-    """What an owner may spend per window."""
-
-    name: Text = Field(description="What errors and records call this budget.", examples=["reasoning-daily"])
-    owner: OwnerDocument = Field(description="Who it belongs to.", examples=[{"tier": "reasoning"}])
-    limit: Limit = Field(
-        description="How much: US dollars, tokens (in and out) or requests.",
-        examples=["50 USD", "2M tokens", "500k tokens", "100 requests"],
-    )
-    window: Window = Field(
-        description="Per how long; windows start at multiples of it since 1970 in UTC. 1mo is 30 days.",
-        examples=["1h", "1d", "1mo"],
+    priority: Annotated[int, Field(ge=-PRIORITY_MAX, le=PRIORITY_MAX)] = Field(
+        default=0,
+        description="Who waits for a slot goes before all of a lower one; below zero is after the ordinary.",
+        examples=[5],
     )
 
 
-class KeyDocument(_Form):
+class KeyDocument(Form):
     """One key that callers may use: either where to read it, or its hash."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["key"]}, {"required": ["hash"]}]})
@@ -399,9 +410,20 @@ class KeyDocument(_Form):
     tiers: Annotated[list[Text], Field(min_length=1)] | None = Field(
         default=None, description="The tiers it may use; all if left out.", examples=[["routing"]]
     )
+    team: Text | None = Field(default=None, description="Whose it is, for budgets of teams.", examples=["research"])
+    agents: Globs | None = Field(
+        default=None,
+        description="Shell globs of the agents that may use it; all, and those without a name, if left out.",
+        examples=[["writer-*"]],
+    )
+    expires: Expiry | None = Field(
+        default=None,
+        description="Until when it is taken: a moment (RFC 3339) or the end of a date in UTC; for ever if left out.",
+        examples=["2027-01-31", "2027-01-31T12:00:00Z"],
+    )
 
 
-class TierMapDocument(_Form):
+class TierMapDocument(Form):
     """All tiers, their endpoints, routes, budgets and keys."""
 
     version: Literal[1] = Field(description="The version of this form.", examples=[1])
@@ -433,6 +455,11 @@ class TierMapDocument(_Form):
         default=[],
         description="What owners may spend per window. A request counts in every budget that concerns it.",
         examples=[[{"name": "daily", "owner": {"all": "*"}, "limit": "50 USD", "window": "1d"}]],
+    )
+    limits: list[LimitDocument] = Field(
+        default=[],
+        description="What owners may ask for per minute, and how much at once.",
+        examples=[[{"name": "per-agent", "owner": {"agent": "*"}, "requests_per_minute": 60, "concurrency": 4}]],
     )
     keys: Annotated[list[KeyDocument], Field(min_length=1)] = Field(
         description="Who may call.", examples=[[{"name": "demo", "key": "env:TIERGATE_DEMO_KEY"}]]

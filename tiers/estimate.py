@@ -4,6 +4,7 @@ Routing wants a likely figure, budgets want an upper bound: a reservation that c
 settled without overdrawing.
 """
 
+from tiers.price import GpuPrice
 from tiers.tiermap import Tier
 from tiers.usage import Usage
 
@@ -52,9 +53,14 @@ def worst_case(
     return Usage(input=min(prompt_bytes, tier.context), output=output * choices if generates else 0)
 
 
-def worst_cost(tier: Tier, usage: Usage) -> int:
-    """The most microdollars that a request with this worst-case usage can cost on this tier.
+def worst_cost(tier: Tier, usage: Usage, seconds: float) -> int:
+    """The most microdollars that a request with this worst-case usage can cost on this tier within so many seconds.
 
-    By GPU time a request can keep one worker busy for its whole deadline and no longer.
+    By GPU time a request can keep one worker busy for as long and no longer.
     """
-    return tier.price.cost(usage, tier.timeouts.total)
+    return tier.price.cost(usage, seconds)
+
+
+def billed_seconds(tier: Tier, seconds: float) -> float:
+    """How many of the seconds that a request took are GPU seconds: all, where the tier is paid by GPU time."""
+    return seconds if isinstance(tier.price, GpuPrice) else 0.0

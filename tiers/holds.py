@@ -2,6 +2,9 @@
 
 import msgspec
 
+from tiers.tiermap import Spent
+from tiers.windows import Window
+
 
 class Concern(msgspec.Struct, frozen=True, cache_hash=True):
     """A budget that concerns a request, and whose it is; ``limit`` in ``unit`` (``USD`` is microdollars).
@@ -13,7 +16,9 @@ class Concern(msgspec.Struct, frozen=True, cache_hash=True):
     owner: str
     unit: str
     limit: int
-    window_seconds: int
+    window: Window
+    spent: Spent = "downgrade"
+    rate: bool = False
 
 
 class Hold(msgspec.Struct, frozen=True):

@@ -34,15 +34,20 @@ def findings(data: object) -> Iterator[Finding]:
     """Every name in the document that is malformed, reserved, misread by CrewAI, taken or ambiguous."""
     for path, _ in select(data, "tiers", ANY):
         yield from _tier_name(path, str(path[-1]))
-    for section, pattern in (("budgets", _NAME), ("keys", _NAME), ("routes", _ROUTE_NAME)):
-        taken: set[str] = set()
-        for path, name in select(data, section, ANY, "name"):
-            if not isinstance(name, str):
-                continue
-            yield from _form(path, name, pattern)
-            if name in taken:
-                yield Finding(path=path, message=f"another one is called {quoted(name)}", remedy="rename one of them")
-            taken.add(name)
+    # Refusals and balances name a budget and a limit alike.
+    for sections, pattern in ((("budgets", "limits"), _NAME), (("keys",), _NAME), (("routes",), _ROUTE_NAME)):
+        taken: dict[str, str] = {}
+        for section in sections:
+            for path, name in select(data, section, ANY, "name"):
+                if not isinstance(name, str):
+                    continue
+                yield from _form(path, name, pattern)
+                if name in taken:
+                    other = "one" if taken[name] == section else taken[name].removesuffix("s")
+                    yield Finding(
+                        path=path, message=f"another {other} is called {quoted(name)}", remedy="rename one of them"
+                    )
+                taken.setdefault(name, section)
     yield from _ambiguities(data)
 
 

@@ -14,25 +14,21 @@ _TIER_NAMES = (
     ("routes", ANY, "tier"),
     ("keys", ANY, "tiers", ANY),
 )
-_TIER_GLOBS = (("budgets", ANY, "owner", "tier"),)
-_KEY_GLOBS = (
-    ("budgets", ANY, "owner", "key"),
-    ("routes", ANY, "when", "key"),
-    ("routes", ANY, "when", "key", ANY),
-)
+_TIER_GLOBS = (("budgets", ANY, "owner", "tier"), ("limits", ANY, "owner", "tier"))
 
 
 def findings(data: object) -> Iterator[Finding]:
-    """Every reference that leads nowhere, and every tier that leads to itself or twice to the same."""
+    """Every reference that leads nowhere, and every tier that leads to itself or twice to the same.
+
+    Keys that budgets and routes name need not be in the map: they may be made while it is served.
+    """
     tiers = [str(path[-1]) for path, _ in select(data, "tiers", ANY)]
-    keys = [name for _, name in select(data, "keys", ANY, "name") if isinstance(name, str)]
     for path, name in _texts(data, _TIER_NAMES):
         if name not in tiers:
             yield Finding(path=path, message=f"no tier is called {quoted(name)}", remedy=choices(name, tiers))
-    for kind, patterns, known in (("tier", _TIER_GLOBS, tiers), ("key", _KEY_GLOBS, keys)):
-        for path, glob in _texts(data, patterns):
-            if not any(fnmatchcase(name, glob) for name in known):
-                yield Finding(path=path, message=f"no {kind} is called {quoted(glob)}", remedy=choices(glob, known))
+    for path, glob in _texts(data, _TIER_GLOBS):
+        if not any(fnmatchcase(name, glob) for name in tiers):
+            yield Finding(path=path, message=f"no tier is called {quoted(glob)}", remedy=choices(glob, tiers))
     yield from _successors(data, "fallback", "falls back")
     yield from _successors(data, "escalation", "escalates")
     for path, name in select(data, "tiers", ANY, "downgrade"):

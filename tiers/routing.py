@@ -39,6 +39,8 @@ class Candidate:
 
     tier: Tier
     reason: str
+    priority: int = 0
+    """Of the route that chose the tier: who waits for a slot goes before all of a lower one."""
 
 
 class UnknownModel(LookupError):
@@ -64,13 +66,14 @@ def candidates(tier_map: TierMap, profile: Profile) -> tuple[Candidate, ...]:
     named = tier_map.names.get(profile.model)
     if named is not None:
         tier, reason = named
+        priority = 0
     elif profile.model == AUTO and tier_map.routes:
-        tier, reason = _routed(tier_map, profile)
+        tier, reason, priority = _routed(tier_map, profile)
     else:
         offered = {*tier_map.names, AUTO} if tier_map.routes else tier_map.names
         raise UnknownModel(profile.model, tuple(sorted(offered)))
     return (
-        Candidate(tier=tier, reason=reason),
+        Candidate(tier=tier, reason=reason, priority=priority),
         *(Candidate(tier=tier_map.tiers[name], reason="fallback") for name in tier.fallback),
     )
 
@@ -112,10 +115,10 @@ def matches(when: Conditions, profile: Profile) -> bool:
     )
 
 
-def _routed(tier_map: TierMap, profile: Profile) -> tuple[Tier, str]:
+def _routed(tier_map: TierMap, profile: Profile) -> tuple[Tier, str, int]:
     *conditional, last = tier_map.routes
     route = next((route for route in conditional if matches(route.when, profile)), last)
-    return tier_map.tiers[route.tier], f"route:{route.name}"
+    return tier_map.tiers[route.tier], f"route:{route.name}", route.priority
 
 
 def _any(patterns: tuple[str, ...], text: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Literal
 
 from tiers.gpus import Gpu
 from tiers.price import Price
+from tiers.windows import Window
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,16 @@ class Workers:
     """Requests that one worker takes at once; worker-vllm's ``MAX_CONCURRENCY``, with its default."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """What a tier does while the store cannot be asked."""
+
+    policy: Literal["closed", "open"] = "closed"
+    """Refuse, or serve within an allowance; what was spent is booked when the store is back."""
+    allowance_microdollars: int = 0
+    """What one gateway process may spend on the tier in one outage."""
+
+
 TransportKind = Literal["openai", "runpod-queue", "runpod-load-balancer", "litellm"]
 """How an endpoint is spoken to; see ``gateway.upstream.transports``."""
 
@@ -144,6 +155,7 @@ class Tier:
     """The tier for a request for which a budget has not enough left here."""
     cold: Literal["hold", "spill"] = "hold"
     """Whether a request for which no worker is awake waits for one, or goes to the fallback tiers at once."""
+    outage: Outage = Outage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +202,8 @@ class Route:
     name: str
     when: Conditions = Conditions()
     tier: str
+    priority: int = 0
+    """Who waits for a slot goes before all of a lower one; below zero is after the ordinary."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +211,7 @@ class Owner:
     """Who a budget belongs to. ``pattern`` is a shell glob over names of that kind: each match has its own
     balance.
 
-    ``kind`` is ``tier``, ``agent``, ``key``, ``flow``, ``run`` or ``all`` (one balance for everything;
+    ``kind`` is ``tier``, ``agent``, ``key``, ``team``, ``flow``, ``run`` or ``all`` (one balance for everything;
     pattern ``*``).
     """
 
@@ -205,18 +219,52 @@ class Owner:
     pattern: str
 
 
+Spent = Literal["downgrade", "reject", "shadow"]
+"""What a request does for which a budget has not enough left: go to its tier's cheaper tier where it has one; be
+refused; or be served all the same, and only be reported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Who is told when a budget is spent to a part, once per window, owner and part."""
+
+    at: tuple[int, ...]
+    """Parts in percent of the limit, rising."""
+    webhook: SecretReference | str = field(repr=False)
+    """The URL, or where it is to be read: many hold a secret."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """What an owner may spend per window. Windows start at multiples of their length since 1970 in UTC.
+    """What an owner may spend per window.
 
-    ``unit`` is ``USD`` (``limit`` in microdollars), ``tokens`` or ``requests``.
+    ``unit`` is ``USD`` (``limit`` in microdollars), ``GPU seconds`` (``limit`` in microseconds), ``tokens`` or
+    ``requests``.
     """
 
     name: str
     owner: Owner
     unit: str
     limit: int
-    window_seconds: int
+    window: Window
+    spent: Spent = "downgrade"
+    alerts: Alerts | None = None
+    rate: bool = False
+    """Whether it is a rate limit's: a request that does not fit may come again in a moment, and is told when."""
+
+    @property
+    def window_seconds(self) -> int:
+        """The window's usual length."""
+        return self.window.seconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concurrency:
+    """How many requests of an owner may run at once, over all gateway processes."""
+
+    name: str
+    owner: Owner
+    slots: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,6 +276,12 @@ class Key:
     hash: str | None = field(default=None, repr=False)
     tiers: tuple[str, ...] | None = None
     """The tiers that the key may use; ``None`` is all."""
+    agents: tuple[str, ...] | None = None
+    """Shell globs of the agents that may use it, one of which must match; ``None`` is all, and those without a name."""
+    team: str = ""
+    """Whose it is; empty for nobody's in particular."""
+    expires_unix: float | None = None
+    """When it is no longer taken; ``None`` is never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,6 +293,8 @@ class TierMap:
     tiers: Mapping[str, Tier]
     routes: tuple[Route, ...] = ()
     budgets: tuple[Budget, ...] = ()
+    """Rate limits among them, as budgets of requests and tokens per rolling minute."""
+    concurrency: tuple[Concurrency, ...] = ()
     keys: tuple[Key, ...] = ()
     names: Mapping[str, tuple[Tier, str]] = field(default_factory=lambda: MappingProxyType({}))
     """What a caller may send as ``model`` → the tier and how it was named: ``tier``, ``alias`` or ``model``.

@@ -88,3 +88,40 @@ def test_a_hash_is_64_digits_in_lower_case() -> None:
 def test_what_is_no_sha_256_is_refused(text: str) -> None:
     with pytest.raises(Refused, match="SHA-256"):
         addresses.key_hash(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("https://hooks.test/services/T0/B1/x?y=1&z=%20", "https://hooks.test/services/T0/B1/x?y=1&z=%20"),
+        ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("HTTPS://hooks.test/a", "HTTPS://hooks.test/a"),
+        ("env:HOOK", SecretReference("env", "HOOK")),
+        ("file:/run/secrets/hook", SecretReference("file", "/run/secrets/hook")),
+    ],
+)
+def test_a_webhook_is_a_url_or_where_it_is_read(text: str, expected: object) -> None:
+    assert addresses.webhook(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("hooks.test/SECRET", "is no webhook"),
+        ("ftp://hooks.test/SECRET", "is no webhook"),
+        ("https://me:SECRET@hooks.test/", "holds a user"),
+        ("https://hooks.test/#SECRET", "fragment"),
+        ("https:///SECRET", "no valid host"),
+        ("https://hooks.test:99999/SECRET", "host or port"),
+        ("https://hooks.test/SEC RET", "spaces"),
+    ],
+)
+def test_what_is_no_webhook_is_refused_and_not_repeated(text: str, message: str) -> None:
+    with pytest.raises(Refused, match=message) as caught:
+        addresses.webhook(text)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_a_webhook_that_was_read_elsewhere_is_a_url() -> None:
+    with pytest.raises(Refused, match="neither http nor https"):
+        addresses.webhook_url("env:HOOK")

@@ -1,16 +1,17 @@
 import pytest
 
-from tiers.budgets import amount, concerns
+from tiers.budgets import amount, concerns, limits
 from tiers.holds import Concern
-from tiers.tiermap import Budget, Owner
+from tiers.tiermap import Budget, Concurrency, Owner
 from tiers.usage import Usage
+from tiers.windows import Window
 
 USAGE = Usage(input=30, output=12)
 
 
 def budget(kind: str, pattern: str, unit: str = "USD") -> Budget:
     return Budget(
-        name=f"{kind}-{unit}", owner=Owner(kind=kind, pattern=pattern), unit=unit, limit=100, window_seconds=60
+        name=f"{kind}-{unit}", owner=Owner(kind=kind, pattern=pattern), unit=unit, limit=100, window=Window(seconds=60)
     )
 
 
@@ -43,10 +44,24 @@ def test_patterns_are_globs_in_which_case_counts() -> None:
 
 def test_a_concern_carries_what_the_ledger_needs() -> None:
     concerned = concerns([budget("tier", "routing", "tokens")], tier="routing", agent="", key="demo", flow="", run="")
-    assert concerned == (Concern(budget="tier-tokens", owner="routing", unit="tokens", limit=100, window_seconds=60),)
+    assert concerned == (
+        Concern(budget="tier-tokens", owner="routing", unit="tokens", limit=100, window=Window(seconds=60)),
+    )
 
 
-@pytest.mark.parametrize(("unit", "expected"), [("USD", 7), ("tokens", 42), ("requests", 1)])
+@pytest.mark.parametrize(
+    ("unit", "expected"), [("USD", 7), ("tokens", 42), ("requests", 1), ("GPU seconds", 1_500_001)]
+)
 def test_amounts_follow_the_unit(unit: str, expected: int) -> None:
-    """Money in microdollars, tokens in and out together, one request."""
-    assert amount(unit, USAGE, 7) == expected
+    """Money in microdollars, tokens in and out together, one request, microseconds of GPU time rounded up."""
+    assert amount(unit, USAGE, 7, 1.5000001) == expected
+
+
+def test_concurrency_limits_belong_to_owners_as_budgets_do() -> None:
+    """Each with the name that it is kept under."""
+    several = [
+        Concurrency(name=kind, owner=Owner(kind=kind, pattern=pattern), slots=2)
+        for kind, pattern in [("agent", "*"), ("key", "demo"), ("team", "a*"), ("all", "*"), ("run", "*")]
+    ]
+    found = limits(several, tier="routing", agent="writer", key="other", flow="", run="", team="alpha")
+    assert [(one.name, owner) for one, owner in found] == [("agent", "writer"), ("team", "alpha"), ("all", "*")]

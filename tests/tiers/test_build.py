@@ -7,12 +7,15 @@ from tiers.gpus import catalogue
 from tiers.load import load
 from tiers.price import GpuPrice, TokenPrice
 from tiers.tiermap import (
+    Alerts,
     Breaker,
     Budget,
     Comparison,
+    Concurrency,
     Conditions,
     Endpoint,
     Key,
+    Outage,
     Owner,
     Queue,
     Retry,
@@ -21,6 +24,7 @@ from tiers.tiermap import (
     Tier,
     Timeouts,
 )
+from tiers.windows import Window
 
 
 def test_every_field_arrives() -> None:
@@ -66,14 +70,14 @@ def test_every_field_arrives() -> None:
             owner=Owner(kind="tier", pattern="reasoning"),
             unit="USD",
             limit=50_000_000,
-            window_seconds=86_400,
+            window=Window(kind="calendar", seconds=86_400, unit="day"),
         ),
         Budget(
             name="per-agent",
             owner=Owner(kind="agent", pattern="*"),
             unit="tokens",
             limit=2_000_000,
-            window_seconds=3600,
+            window=Window(kind="calendar", seconds=3600, unit="hour"),
         ),
     )
     assert built.keys == (Key(name="demo", secret=SecretReference("env", "TIERGATE_DEMO_KEY")),)
@@ -140,3 +144,84 @@ def test_what_is_done_about_failures_is_read() -> None:
     assert built.breaker == Breaker(failures=5, within=60.0, open=2.0, open_max=30.0, probe="none")
     assert (built.affinity, built.continue_streams) == ("session", True)
     assert (built.escalation, built.downgrade) == (("reasoning",), "external")
+
+
+def budget(window: str) -> Budget:
+    """The first budget, with these fields in place of its window."""
+    return load(changed("window: 1d", window), file=FILE).budgets[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("window: 1d", Window(kind="calendar", seconds=86_400, unit="day")),
+        ("window: 1d, timezone: UTC", Window(kind="calendar", seconds=86_400, unit="day")),
+        (
+            "window: 1mo, timezone: Europe/Berlin",
+            Window(kind="calendar", seconds=2_592_000, unit="month", zone="Europe/Berlin"),
+        ),
+        ("window: 6h", Window(seconds=21_600)),
+        ("window: 1d, rolling: true", Window(kind="rolling", seconds=86_400)),
+        ("window: 90s, rolling: true", Window(kind="rolling", seconds=90)),
+        ("window: 1d, rolling: false", Window(kind="calendar", seconds=86_400, unit="day")),
+    ],
+)
+def test_windows_follow_a_calendar_or_are_aligned_or_roll(text: str, expected: Window) -> None:
+    assert budget(text).window == expected
+
+
+def test_what_happens_when_a_budget_is_spent_is_read() -> None:
+    assert (budget("window: 1d").spent, budget("window: 1d").alerts) == ("downgrade", None)
+    told = budget("window: 1d, spent: shadow, alerts: {at: [100%, 50%], webhook: env:HOOK}")
+    assert told.spent == "shadow"
+    assert told.alerts == Alerts(at=(50, 100), webhook=SecretReference("env", "HOOK"))
+    assert budget('window: 1d, alerts: {at: 80%, webhook: "https://h.test/x?y=1"}').alerts == Alerts(
+        at=(80,), webhook="https://h.test/x?y=1"
+    )
+
+
+def test_limits_become_rates_and_concurrency() -> None:
+    """Both rates of a limit bear its name: their units tell them apart."""
+    limits = (
+        "limits:\n"
+        '  - {name: pace, owner: {agent: "*"}, requests_per_minute: 60, tokens_per_minute: 90000, concurrency: 4}\n'
+        "  - {name: calm, owner: {team: research}, concurrency: 2}\n"
+        "keys:\n"
+    )
+    built = load(changed("keys:\n", limits), file=FILE)
+    minute, agents = Window(kind="rolling", seconds=60), Owner(kind="agent", pattern="*")
+    assert built.budgets[2:] == (
+        Budget(name="pace", owner=agents, unit="requests", limit=60, window=minute, spent="reject", rate=True),
+        Budget(name="pace", owner=agents, unit="tokens", limit=90_000, window=minute, spent="reject", rate=True),
+    )
+    assert built.concurrency == (
+        Concurrency(name="pace", owner=agents, slots=4),
+        Concurrency(name="calm", owner=Owner(kind="team", pattern="research"), slots=2),
+    )
+
+
+def test_gpu_seconds_are_counted_in_microseconds() -> None:
+    built = load(changed("limit: 50 USD", "limit: 3000 GPU seconds"), file=FILE).budgets[0]
+    assert (built.unit, built.limit) == ("GPU seconds", 3_000_000_000)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("closed", Outage()),
+        ("{open: 0.50 USD}", Outage(policy="open", allowance_microdollars=500_000)),
+    ],
+)
+def test_what_a_tier_does_in_an_outage_is_read(text: str, expected: Outage) -> None:
+    assert load(changed("slots: 24", f"slots: 24\n    outage: {text}"), file=FILE).tiers["routing"].outage == expected
+
+
+def test_a_route_has_a_priority() -> None:
+    text = changed("- {name: default, tier: routing}", "- {name: default, tier: routing, priority: -5}")
+    assert [route.priority for route in load(text, file=FILE).routes] == [0, 0, -5]
+
+
+def test_a_key_may_have_a_team_agents_and_an_end() -> None:
+    text = changed("name: demo,", 'name: demo, team: research, agents: ["writer-*", router], expires: 2027-01-31,')
+    [key] = load(text, file=FILE).keys
+    assert (key.team, key.agents, key.expires_unix) == ("research", ("writer-*", "router"), 1_801_440_000.0)

@@ -37,6 +37,34 @@ from tests.tiers.samples import changed, problems
             "budgets[1].owner",
             "exactly one kind of owner",
         ),
+        (
+            "window: 1d",
+            "window: 6h, timezone: Europe/Berlin",
+            (34, 82),
+            "budgets[0].timezone",
+            "a window of 6h begins at multiples of its length since 1970 in UTC",
+        ),
+        (
+            "window: 1d",
+            "window: 1d, rolling: true, timezone: Europe/Berlin",
+            (34, 97),
+            "budgets[0].timezone",
+            "a rolling window has no beginning",
+        ),
+        (
+            "keys:\n",
+            'limits:\n  - {name: calm, owner: {agent: "*"}}\nkeys:\n',
+            (37, 5),
+            "limits[0]",
+            "the limit bounds nothing",
+        ),
+        (
+            "keys:\n",
+            "limits:\n  - {name: calm, owner: {}, concurrency: 1}\nkeys:\n",
+            (37, 18),
+            "limits[0].owner",
+            "a limit has exactly one kind of owner",
+        ),
         (", key: env:TIERGATE_DEMO_KEY", "", (37, 5), "keys[0]", "neither key nor hash"),
         (
             "key: env:TIERGATE_DEMO_KEY",
@@ -124,3 +152,15 @@ def test_what_litellm_calls_needs_no_url_and_may_leave_its_price_to_the_list() -
     text = changed('{url: "https://api.openai.com/v1", api_key', "{transport: litellm, api_key")
     assert problems(text) == ()
     assert problems(text.replace("price: {input: 0.15, output: 0.60}", "price: litellm")) == ()
+
+
+@pytest.mark.parametrize("window", ["6", "ever", "2mo"])
+def test_a_window_that_cannot_be_read_is_left_to_the_form(window: str) -> None:
+    [problem] = problems(changed("window: 1d", f"window: {window}, timezone: Europe/Berlin"))
+    assert problem.field == "budgets[0].window"
+
+
+def test_budgets_of_another_shape_are_left_to_the_form() -> None:
+    text = changed("  - {name: reasoning-daily, owner: {tier: reasoning}, limit: 50 USD, window: 1d}\n", "  - daily\n")
+    [problem] = problems(text)
+    assert (problem.field, problem.message) == ("budgets[0]", "must be a mapping of keys to values")

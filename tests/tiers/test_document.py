@@ -3,27 +3,28 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from tiers import document
+from tiers import budget_document, document
 from tiers.document import BreakerDocument, RetryDocument, TierDocument, TierMapDocument, TimeoutsDocument
 from tiers.tiermap import Breaker, Queue, Retry, Timeouts
 
 FORMS = [
     form
-    for form in vars(document).values()
-    if isinstance(form, type) and issubclass(form, BaseModel) and form.__module__ == document.__name__
+    for module in (document, budget_document)
+    for form in vars(module).values()
+    if isinstance(form, type) and issubclass(form, BaseModel) and form.__module__ == module.__name__
 ]
 
 
-def _fields() -> Iterator[tuple[str, str]]:
+def _fields() -> Iterator[tuple[type[BaseModel], str]]:
     for form in FORMS:
         for name in form.model_fields:
-            yield form.__name__, name
+            yield form, name
 
 
-@pytest.mark.parametrize(("form", "name"), list(_fields()))
-def test_every_field_says_what_it_is_and_how_it_looks(form: str, name: str) -> None:
+@pytest.mark.parametrize(("form", "name"), list(_fields()), ids=str)
+def test_every_field_says_what_it_is_and_how_it_looks(form: type[BaseModel], name: str) -> None:
     """Editors show the description; problems show the first example."""
-    field = getattr(document, form).model_fields[name]
+    field = form.model_fields[name]
     assert field.description
     assert field.examples
 

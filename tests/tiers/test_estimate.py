@@ -3,9 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers.samples import tier
-from tiers.estimate import answer_bound, likely_prompt_tokens, likely_tokens, worst_case, worst_cost
+from tiers.estimate import answer_bound, billed_seconds, likely_prompt_tokens, likely_tokens, worst_case, worst_cost
 from tiers.price import GpuPrice, TokenPrice
-from tiers.tiermap import Timeouts
 from tiers.usage import Usage
 
 
@@ -60,11 +59,16 @@ def test_the_worst_case_covers_a_tokenizer_that_spends_a_token_on_every_byte(tex
     assert usage.output >= min(answer, 1000)
 
 
-def test_by_gpu_time_a_request_costs_at_most_one_worker_for_its_deadline() -> None:
-    priced = tier(price=GpuPrice(microdollars_per_second=620), gpu_count=2, timeouts=Timeouts(total=300))
-    assert worst_cost(priced, Usage(input=10**6)) == 620 * 300
+def test_by_gpu_time_a_request_costs_at_most_one_worker_for_as_long() -> None:
+    priced = tier(price=GpuPrice(microdollars_per_second=620), gpu_count=2)
+    assert worst_cost(priced, Usage(input=10**6), 300.0) == 620 * 300
+
+
+def test_only_what_is_paid_by_gpu_time_takes_gpu_seconds() -> None:
+    assert billed_seconds(tier(price=GpuPrice(microdollars_per_second=620)), 1.5) == 1.5
+    assert billed_seconds(tier(price=TokenPrice(input_microdollars=1, output_microdollars=1)), 1.5) == 0.0
 
 
 def test_by_token_a_request_costs_its_worst_usage() -> None:
     priced = tier(price=TokenPrice(input_microdollars=150_000, output_microdollars=600_000))
-    assert worst_cost(priced, Usage(input=1_000_000, output=1_000_000)) == 750_000
+    assert worst_cost(priced, Usage(input=1_000_000, output=1_000_000), 60.0) == 750_000

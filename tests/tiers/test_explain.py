@@ -66,3 +66,13 @@ def test_sections_of_another_shape_are_told_and_nothing_falls_over() -> None:
         ("keys[0]", "must be a mapping of keys to values"),
         ("store", "must be text"),
     }
+
+
+def test_forms_inside_budgets_and_limits_are_found() -> None:
+    """Their examples and keys are those of the innermost form."""
+    [problem, _] = problems(changed("window: 1d", "window: 1d, alerts: {at: 80%, webhok: env:A}"))
+    assert problem.remedy == "for example `webhook: env:BUDGET_WEBHOOK`"
+    text = changed("keys:\n", "limits:\n  - {name: calm, owner: {agnt: x}, concurrency: 2}\nkeys:\n")
+    assert 'did you mean "agent"?' in problems(text)[1].remedy
+    [problem] = problems(changed("slots: 24", "slots: 24\n    outage: open"))
+    assert problem.remedy == 'for example `outage: {"open": "0.50 USD"}`'

@@ -126,3 +126,13 @@ def test_names_are_given_once(old: str, field: str) -> None:
 def test_what_is_no_text_is_left_to_the_schema(old: str, new: str) -> None:
     [problem] = problems(changed(old, new))
     assert problem.message == "must be text"
+
+
+def test_a_limit_and_a_budget_have_names_of_their_own() -> None:
+    """Refusals and balances name both alike."""
+    limit = '{name: per-agent, owner: {agent: "*"}, concurrency: 1}'
+    [problem] = problems(changed("keys:\n", f"limits: [{limit}]\nkeys:\n"))
+    assert (problem.field, problem.message) == ("limits[0].name", 'another budget is called "per-agent"')
+    first, again = limit.replace("per-agent", "calm"), limit.replace("per-agent", "calm")
+    [problem] = problems(changed("keys:\n", f"limits: [{first}, {again}]\nkeys:\n"))
+    assert (problem.field, problem.message) == ("limits[1].name", 'another one is called "calm"')

@@ -55,6 +55,15 @@ def test_every_shipped_map_is_tested() -> None:
         ('">12000"', '"12000"'),
         ("http://127.0.0.1:9100/v1", "ftp://127.0.0.1:9100/v1"),
         ("store: embedded", "store: memory"),
+        ("window: 1d", "window: 1y"),
+        ("window: 1d", "window: 1d, spent: ignore"),
+        ("window: 1d", 'window: 1d, alerts: {at: "80", webhook: env:HOOK}'),
+        ("window: 1d", "window: 1d, alerts: {at: 80%, webhook: hooks.test}"),
+        ("50 USD", "50 GPU days"),
+        ("keys:\n", "limits: [{name: calm, owner: {all: '*'}}]\nkeys:\n"),
+        ("slots: 24", "slots: 24\n    outage: open"),
+        ("name: demo,", "name: demo, expires: soon,"),
+        ("{name: default, tier: routing}", "{name: default, tier: routing, priority: 11}"),
     ],
 )
 def test_an_editor_sees_what_load_would_refuse(old: str, new: str) -> None:
@@ -63,3 +72,24 @@ def test_an_editor_sees_what_load_would_refuse(old: str, new: str) -> None:
 
 def test_an_editor_accepts_a_whole_map() -> None:
     assert _errors(WHOLE) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("window: 1d", "window: 1w, timezone: Europe/Berlin, rolling: false, spent: shadow"),
+        ("window: 1d", "window: 6h, rolling: true, alerts: {at: [50%, 80%], webhook: env:HOOK}"),
+        ("window: 1d", 'window: 90m, alerts: {at: 100%, webhook: "https://hooks.test/a?b=c"}'),
+        ("50 USD", "0.5 GPU hours"),
+        ("keys:\n", "limits: [{name: calm, owner: {team: a}, tokens_per_minute: 5, concurrency: 1}]\nkeys:\n"),
+        ("slots: 24", "slots: 24\n    outage: closed"),
+        ("slots: 24", "slots: 24\n    outage: {open: 0.50 USD}"),
+        ("name: demo,", 'name: demo, expires: "2027-01-31", team: a, agents: [a, "b-*"],'),
+        ("name: demo,", 'name: demo, expires: "2027-01-31T12:00:00+01:00",'),
+        ("{name: default, tier: routing}", "{name: default, tier: routing, priority: -10}"),
+    ],
+)
+def test_an_editor_takes_what_load_takes(old: str, new: str) -> None:
+    text = changed(old, new)
+    assert _errors(text) == []
+    assert load(text, file="tiers.yaml").keys

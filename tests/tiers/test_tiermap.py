@@ -30,3 +30,7 @@ def test_a_printed_tier_map_holds_no_password_and_no_hash() -> None:
     assert "hunter2" not in repr(load(text, file="tiers.yaml"))
     assert "abab" not in repr(load(text, file="tiers.yaml"))
     assert "routing" in repr(load(WHOLE, file="tiers.yaml"))
+
+
+def test_a_budget_knows_how_long_its_window_usually_is() -> None:
+    assert [budget.window_seconds for budget in load(WHOLE, file="tiers.yaml").budgets] == [86_400, 3600]

@@ -11,8 +11,10 @@ import pytest_asyncio
 
 from gateway.budget.memory import InMemoryLedger
 from gateway.budget.valkey import ValkeyLedger
+from gateway.clock import SystemClock
 from gateway.store.embedded import embedded_valkey
 from tests.contract.ledgers import Subject
+from tests.contract.subjects import timed_subject
 from tests.stores import ManualClock, client_of, commands_of, pass_store_time, redis_server
 
 
@@ -52,9 +54,19 @@ async def subject(socket: Path | None) -> AsyncIterator[Subject]:
         return
     prefix = f"test-{uuid.uuid4().hex}"
     async with client_of(socket) as client, commands_of(socket) as one, commands_of(socket) as two:
-        ledger, other = ValkeyLedger(one, prefix), ValkeyLedger(two, prefix)
+        ledger, other = (
+            ValkeyLedger(one, prefix=prefix, clock=SystemClock().unix),
+            ValkeyLedger(two, prefix=prefix, clock=SystemClock().unix),
+        )
 
         async def wait(seconds: float) -> None:
             await pass_store_time(client, seconds)
 
         yield Subject(ledger=ledger, other=other, pass_time=wait)
+
+
+@pytest_asyncio.fixture
+async def timed(socket: Path | None) -> AsyncIterator[Subject]:
+    """A store whose time only the test moves."""
+    async with timed_subject(socket) as moved:
+        yield moved

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from gateway.budget.ledger import Balance, Claim, Concerned, Ledger, SlotClaim
 from tiers.holds import Concern, Hold
-from tiers.tiermap import Budget, Owner
+from tiers.tiermap import Budget, Owner, Spent
+from tiers.windows import Window
 
 FOREVER = 10**9
 """A window that began in 2001 and ends in 2033: no test crosses its border."""
@@ -32,8 +33,13 @@ class Subject:
         return 0, 0
 
 
-def budget_of(name: str = "daily", *, limit: int = 5, window: int = FOREVER, unit: str = "USD") -> Budget:
-    return Budget(name=name, owner=Owner(kind="agent", pattern="*"), unit=unit, limit=limit, window_seconds=window)
+def window_of(window: int | Window) -> Window:
+    """An aligned one where only its length is told."""
+    return Window(seconds=window) if isinstance(window, int) else window
+
+
+def budget_of(name: str = "daily", *, limit: int = 5, window: int | Window = FOREVER, unit: str = "USD") -> Budget:
+    return Budget(name=name, owner=Owner(kind="agent", pattern="*"), unit=unit, limit=limit, window=window_of(window))
 
 
 def hold(
@@ -42,17 +48,25 @@ def hold(
     budget: str = "daily",
     owner: str = "writer",
     limit: int = 5,
-    window: int = FOREVER,
+    window: int | Window = FOREVER,
     unit: str = "USD",
+    spent: Spent = "downgrade",
 ) -> Hold:
-    return Hold(Concern(budget, owner, unit, limit, window), amount)
+    return Hold(Concern(budget, owner, unit, limit, window_of(window), spent), amount)
 
 
-def claim(claim_id: str, *holds: Hold, slots: int | None = None, tier: str = "routing", life: float = 60) -> Claim:
+def claim(
+    claim_id: str,
+    *holds: Hold,
+    slots: int | None = None,
+    tier: str = "routing",
+    life: float = 60,
+    also: tuple[SlotClaim, ...] = (),
+) -> Claim:
     return Claim(
         id=claim_id,
         slot=None if slots is None else SlotClaim(name=tier, capacity=slots),
-        concerned=Concerned(tuple(hold.concern for hold in holds)),
+        concerned=Concerned(tuple(hold.concern for hold in holds), also),
         amounts=[hold.amount for hold in holds],
         life_seconds=life,
     )

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from gateway.budget.ledger import Answer, Balance, Claim, Reserved
+from gateway.budget.ledger import HOLDINGS_MAX, Answer, Balance, Claim, Holding, NoBudget, Over, Reserved
 from gateway.budget.memory import InMemoryLedger
 from gateway.errors import StoreUnavailable
 from tests.doubles.transport import Hang
@@ -62,6 +62,23 @@ class FailingLedger:
         self.resolved += [(claim.id, "released")] * done
         return done
 
+    async def extend(self, claim: Claim, amounts: Sequence[int]) -> Reserved | NoBudget | Over:
+        """See ``Ledger.extend``."""
+        await self._reach("extend")
+        return await self.memory.extend(claim, amounts)
+
+    async def renew(self, claims: Sequence[Claim]) -> None:
+        """See ``Ledger.renew``."""
+        await self._reach("renew")
+        await self.memory.renew(claims)
+
+    async def book(self, claim: Claim, amounts: Sequence[int]) -> bool:
+        """See ``Ledger.book``."""
+        await self._reach("book")
+        done = await self.memory.book(claim, amounts)
+        self.resolved += [(claim.id, "booked")] * done
+        return done
+
     async def expire(self) -> int:
         """See ``Ledger.expire``."""
         await self._reach("expire")
@@ -76,3 +93,8 @@ class FailingLedger:
         """See ``Ledger.slots_held``."""
         await self._reach("slots_held")
         return await self.memory.slots_held(names)
+
+    async def holdings(self, budget: Budget, *, limit: int = HOLDINGS_MAX) -> list[Holding]:
+        """See ``Ledger.holdings``."""
+        await self._reach("holdings")
+        return await self.memory.holdings(budget, limit=limit)

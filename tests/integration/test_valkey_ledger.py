@@ -10,13 +10,16 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from gateway.budget.ledger import ENDED_SECONDS, Reserved
+from gateway.budget.ledger import ENDED_SECONDS, NoBudget, NoSlot, Reserved
 from gateway.budget.valkey import ValkeyLedger
+from gateway.clock import SystemClock
 from gateway.errors import StoreUnavailable
 from gateway.store import open_store
 from gateway.store.multiplexed import Multiplexed
 from tests.contract.ledgers import budget_of, claim, hold
-from tests.stores import eventually, pass_store_time
+from tests.contract.moved import START, MovedCommands, set_time
+from tests.stores import ManualClock, eventually, pass_store_time
+from tiers.windows import Window
 
 pytestmark = pytest.mark.integration
 
@@ -26,12 +29,13 @@ RACER = """
 import asyncio, sys
 from gateway.budget.ledger import Reserved
 from gateway.budget.valkey import ValkeyLedger
+from gateway.clock import SystemClock
 from tests.contract.ledgers import claim, hold
 from tests.stores import commands_of
 
 async def main(socket, prefix, name):
     async with commands_of(socket) as commands:
-        ledger = ValkeyLedger(commands, prefix)
+        ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
         print("ready", flush=True)
         sys.stdin.readline()
         claims = [claim(f"{name}-{i}", hold(1), slots=7) for i in range(50)]
@@ -57,7 +61,7 @@ async def test_two_processes_share_a_budget_for_five(valkey: Path, commands: Mul
         assert await racer.stdout.readline() == b"ready\n"
     passed = [int((await racer.communicate(b"\n"))[0]) for racer in racers]
     assert sum(passed) == 5
-    [balance] = await ValkeyLedger(commands, prefix).balances([budget_of()])
+    [balance] = await ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix).balances([budget_of()])
     assert (balance.settled, balance.held) == (0, 5)
 
 
@@ -65,7 +69,7 @@ async def test_a_store_that_forgot_the_scripts_gets_them_again(
     client: Redis, commands: Multiplexed, prefix: str
 ) -> None:
     """As after its restart: nobody notices."""
-    ledger = ValkeyLedger(commands, prefix)
+    ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
     assert await ledger.reserve(claim("r", hold(2))) == Reserved()
     await client.script_flush()
     assert await ledger.settle(claim("r", hold(2)), [1])
@@ -78,7 +82,7 @@ async def test_all_keys_lie_in_one_slot_of_a_cluster_and_none_stays_for_ever(
     client: Redis, commands: Multiplexed, prefix: str
 ) -> None:
     """One hash tag before anything that callers choose, and an expiry on all but the list of deadlines."""
-    ledger = ValkeyLedger(commands, prefix)
+    ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
     one = claim("r", hold(2, owner="{other}", window=60), slots=1)
     assert await ledger.reserve(one) == Reserved()
     keys: list[Any] = await client.keys(f"*{prefix}*")
@@ -96,7 +100,7 @@ async def test_a_refusal_and_a_busy_owner_leave_a_balances_end_alone(
     client: Redis, commands: Multiplexed, prefix: str
 ) -> None:
     """Only the first hold of a window sets it; else a retrying caller would keep a spent window alive."""
-    ledger = ValkeyLedger(commands, prefix)
+    ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
     assert await ledger.reserve(claim("r", hold(4))) == Reserved()
     [key] = await client.keys(f"*{prefix}*:balance:*")
     await client.expire(key, 1234)
@@ -110,7 +114,7 @@ async def test_a_deadline_whose_reservation_is_gone_is_swept_away(
     client: Redis, commands: Multiplexed, prefix: str
 ) -> None:
     """As after a day without any gateway; it expired nothing."""
-    ledger = ValkeyLedger(commands, prefix)
+    ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
     assert await ledger.reserve(claim("r", hold(1), life=0.02)) == Reserved()
     await client.delete(f"{{{prefix}}}:reservation:r")
     await pass_store_time(client, 0.03)
@@ -121,7 +125,7 @@ async def test_a_deadline_whose_reservation_is_gone_is_swept_away(
 async def test_an_unreachable_store_is_told_with_its_cause(tmp_path: Path) -> None:
     """Every verb raises the same error, which says when to try again."""
     async with open_store(f"unix://{tmp_path}/nobody", data_directory=tmp_path) as store:
-        ledger = ValkeyLedger(store.commands)
+        ledger = ValkeyLedger(store.commands, clock=SystemClock().unix)
         one = claim("r", hold(1), slots=1)
         for verb in (
             ledger.reserve(one),
@@ -141,7 +145,7 @@ async def test_a_store_that_refuses_is_told_with_its_words(client: Redis, comman
     """As a full one does."""
     await client.set(f"{{{prefix}}}:deadlines", "not a sorted set")
     with pytest.raises(StoreUnavailable, match=r"refused a command .*WRONGTYPE") as caught:
-        await ValkeyLedger(commands, prefix).reserve(claim("r", hold(1)))
+        await ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix).reserve(claim("r", hold(1)))
     assert caught.value.retry_after_seconds == 5.0
     assert isinstance(caught.value.__cause__, ResponseError)
 
@@ -149,7 +153,7 @@ async def test_a_store_that_refuses_is_told_with_its_words(client: Redis, comman
 async def test_a_killed_store_comes_back_with_its_balances_and_reservations(tmp_path: Path) -> None:
     """Settled stays settled, held stays held and can still be settled, once it is on disk (within two seconds)."""
     async with open_store("embedded", data_directory=tmp_path) as store:
-        ledger = ValkeyLedger(store.commands)
+        ledger = ValkeyLedger(store.commands, clock=SystemClock().unix)
         assert await ledger.reserve(claim("done", hold(2), slots=2)) == Reserved()
         assert await ledger.settle(claim("done", hold(2)), [1])
         assert await ledger.reserve(claim("open", hold(3), slots=2)) == Reserved()
@@ -171,5 +175,62 @@ async def test_a_killed_store_comes_back_with_its_balances_and_reservations(tmp_
         assert await ledger.settle(claim("open", hold(3)), [2])
         assert not await ledger.settle(claim("done", hold(2)), [1])
     async with open_store("embedded", data_directory=tmp_path) as store:
-        [balance] = await ValkeyLedger(store.commands).balances([budget_of()])
+        [balance] = await ValkeyLedger(store.commands, clock=SystemClock().unix).balances([budget_of()])
         assert (balance.settled, balance.held) == (3, 0)
+
+
+async def test_clocks_that_are_a_window_apart_are_told(commands: Multiplexed, prefix: str) -> None:
+    """Nobody can say what is left then; a clock that is off by less is no matter, since the store's counts."""
+    day = Window(kind="calendar", seconds=86_400, unit="day", zone="Europe/Berlin")
+    for days, right in ((-3, False), (-1, True), (0, True), (1, True), (3, False)):
+        ledger = ValkeyLedger(commands, prefix=prefix, clock=ManualClock(SystemClock().unix() + days * DAY).unix)
+        one = claim(f"r{days}", hold(1, window=day))
+        if right:
+            assert await ledger.reserve(one) == Reserved()
+            continue
+        with pytest.raises(StoreUnavailable, match="the clocks of gateway and store are more than a window apart"):
+            await ledger.reserve(one)
+    [balance] = await ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix).balances([budget_of(window=day)])
+    assert balance.held == 3
+
+
+@pytest.mark.parametrize("window", [Window(seconds=10**9), Window(kind="rolling", seconds=60)], ids=lambda w: w.kind)
+async def test_a_refusal_writes_nothing(client: Redis, commands: Multiplexed, prefix: str, window: Window) -> None:
+    """Neither for the want of a budget nor of a slot, with buckets that are out of the window or without."""
+    time = f"{{{prefix}}}:time"
+    clock = ManualClock(START)
+    await set_time(client, time, clock.now)
+    ledger = ValkeyLedger(MovedCommands(commands, time), prefix=prefix, clock=clock.unix)
+    old = claim("old", hold(1, window=window))
+    assert await ledger.reserve(old) == Reserved()
+    assert await ledger.settle(old, [1])
+    await set_time(client, time, clock.now + 50)
+    assert await ledger.reserve(claim("r", hold(3, window=window), slots=1)) == Reserved()
+    await set_time(client, time, clock.now + 70)
+
+    async def all_of_it() -> dict[Any, Any]:
+        keys: list[Any] = await client.keys(f"*{prefix}*")
+        return {key: (await client.dump(key), await client.expiretime(key)) for key in keys}
+
+    before = await all_of_it()
+    assert isinstance(await ledger.reserve(claim("no", hold(9, window=window), slots=2)), NoBudget)
+    assert isinstance(await ledger.reserve(claim("full", hold(1, window=window), slots=1)), NoSlot)
+    assert isinstance(await ledger.extend(claim("r", hold(3, window=window)), [9]), NoBudget)
+    assert await all_of_it() == before
+
+
+async def test_a_reservation_of_the_last_release_is_settled(client: Redis, commands: Multiplexed, prefix: str) -> None:
+    """It knew one slot and two words per hold."""
+    ledger = ValkeyLedger(commands, prefix=prefix, clock=SystemClock().unix)
+    one = claim("r", hold(3), slots=1)
+    assert await ledger.reserve(one) == Reserved()
+    [balance] = await client.keys(f"*{prefix}*:balance:*")
+    slots = f"{{{prefix}}}:slots:routing".encode()
+    script = "return redis.call('SET', KEYS[1], cmsgpack.pack({ARGV[1], ARGV[2], ARGV[3]}), 'KEEPTTL')"
+    await client.eval(script, 1, f"{{{prefix}}}:reservation:r", slots, balance, "3")
+    await ledger.renew([one])
+    assert await ledger.extend(one, [4]) == Reserved()
+    assert await ledger.settle(one, [2])
+    [found] = await ledger.balances([budget_of()])
+    assert (found.settled, found.held) == (2, 0)
+    assert await ledger.slots_held(["routing"]) == {"routing": 0}

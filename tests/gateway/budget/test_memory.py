@@ -31,6 +31,21 @@ async def test_an_ended_reservation_is_forgotten_in_the_end() -> None:
     assert await ledger.expire() == 1
 
 
+async def test_a_booking_is_remembered_for_a_day_also_of_what_was_released_before() -> None:
+    """The release alone is forgotten after some minutes."""
+    clock = ManualClock()
+    ledger = InMemoryLedger(clock.unix)
+    one = claim("r", hold(1))
+    assert not await ledger.release(one)
+    assert await ledger.book(one, [1])
+    clock.now += ENDED_SECONDS
+    assert await ledger.expire() == 0
+    assert not await ledger.book(one, [1])
+    clock.now += DAY - ENDED_SECONDS
+    assert await ledger.expire() == 0
+    assert await ledger.book(one, [1])
+
+
 async def test_balances_of_windows_long_past_are_forgotten() -> None:
     """Two days after a window's end nothing can settle in it any more."""
     clock = ManualClock()
@@ -92,7 +107,8 @@ class AgainstAModel(RuleBasedStateMachine):
         if amount > self.LIMIT - self.settled[owner] - self.held(owner):
             assert isinstance(answer, NoBudget)
         elif len(self.live) >= self.SLOTS:
-            assert answer == NoSlot(held=len(self.live))
+            assert isinstance(answer, NoSlot)
+            assert answer.held == len(self.live)
         else:
             assert answer == Reserved()
             self.live[name] = (owner, amount, self.clock.now + self.LIFE)

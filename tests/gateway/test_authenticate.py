@@ -4,8 +4,8 @@ import hashlib
 
 import pytest
 
-from gateway.authenticate import Authenticator, digest
-from gateway.errors import Unauthorized
+from gateway.authenticate import Authenticator, check_agent, check_time, digest
+from gateway.errors import AgentNotAllowed, KeyExpired, Unauthorized
 from gateway.exchange import Caller
 from gateway.wire.request_head import RequestHead
 from tests.gateway.samples import CHAT
@@ -36,11 +36,11 @@ def test_only_a_digest_of_a_key_is_kept() -> None:
         (b"Basic abc", b"sk-secret"),
     ],
 )
-def test_a_key_is_known_as_bearer_or_as_anthropics_clients_send_it(
+async def test_a_key_is_known_as_bearer_or_as_anthropics_clients_send_it(
     authenticate: Authenticator, authorization: bytes | None, api_key: bytes | None
 ) -> None:
     """A bearer token goes first; the scheme's case and spaces do not matter (RFC 9110 §11.1)."""
-    assert authenticate(authorization, api_key) is CALLER
+    assert await authenticate(authorization, api_key) is CALLER
 
 
 @pytest.mark.parametrize(
@@ -57,19 +57,19 @@ def test_a_key_is_known_as_bearer_or_as_anthropics_clients_send_it(
         (None, digest(KEY).encode(), "not known"),
     ],
 )
-def test_anybody_else_is_refused(
+async def test_anybody_else_is_refused(
     authenticate: Authenticator, authorization: bytes | None, api_key: bytes | None, text: str
 ) -> None:
     """Without a word about the keys that there are; the digest itself is no key."""
     with pytest.raises(Unauthorized, match=text) as caught:
-        authenticate(authorization, api_key)
+        await authenticate(authorization, api_key)
     assert "wrong" not in caught.value.message
 
 
-def test_nobody_is_let_in_where_there_are_no_keys() -> None:
+async def test_nobody_is_let_in_where_there_are_no_keys() -> None:
     """A tier map without keys is no open door."""
     with pytest.raises(Unauthorized):
-        Authenticator({})(b"Bearer x")
+        await Authenticator({})(b"Bearer x")
 
 
 def test_no_key_shows_in_a_repr(authenticate: Authenticator) -> None:
@@ -79,13 +79,70 @@ def test_no_key_shows_in_a_repr(authenticate: Authenticator) -> None:
     assert digest(KEY) not in shown
 
 
-def test_a_head_keeps_the_digest_and_not_whose_it_is() -> None:
+async def test_a_head_keeps_the_digest_and_not_whose_it_is() -> None:
     """So a key that is taken away is refused on a connection that has used it."""
     head = RequestHead(CHAT, [(b"authorization", b"Bearer " + KEY)])
-    assert Authenticator({digest(KEY): CALLER}).of(head) is CALLER
+    assert Authenticator({digest(KEY): CALLER}).at_once(head) is CALLER
     assert head.key_digest.hex() == digest(KEY)
     after = Authenticator({})
     with pytest.raises(Unauthorized):
-        after.of(head)
+        await after.of(head)
     with pytest.raises(Unauthorized, match="No key was sent"):
-        after.of(RequestHead(CHAT, []))
+        await after.of(RequestHead(CHAT, []))
+
+
+class FakeRing:
+    """Virtual keys: ``near`` are known to the process, ``far`` only to the store."""
+
+    def __init__(self, near: dict[bytes, Caller], far: dict[bytes, Caller]) -> None:
+        self.near, self.far = near, far
+        self.asked = 0
+
+    def find(self, digest: bytes) -> Caller | None:
+        """As ``KeyRing``."""
+        return self.near.get(digest)
+
+    async def look_up(self, digest: bytes) -> Caller | None:
+        """As ``KeyRing``."""
+        self.asked += 1
+        return self.far.get(digest)
+
+
+VIRTUAL = b"tg-" + b"v" * 43
+
+
+async def test_the_store_is_asked_for_a_virtual_key_that_this_process_does_not_know() -> None:
+    """And for no other."""
+    sent = hashlib.sha256(VIRTUAL).digest()
+    far = FakeRing({}, {sent: CALLER})
+    authenticate = Authenticator({digest(KEY): CALLER}, far)
+    head = RequestHead(CHAT, [(b"authorization", b"Bearer " + VIRTUAL)])
+    assert authenticate.at_once(head) is None
+    assert await authenticate.of(head) is CALLER
+    assert await authenticate(None, VIRTUAL) is CALLER
+    assert far.asked == 2
+    with pytest.raises(Unauthorized):
+        await authenticate(b"Bearer no-virtual-key")
+    near = FakeRing({sent: CALLER}, {})
+    assert await Authenticator({}, near).of(head) is CALLER
+    assert (far.asked, near.asked) == (2, 0)
+
+
+def test_a_key_is_taken_until_it_expires() -> None:
+    caller = Caller(name="demo", expires_unix=100.0)
+    check_time(caller, 99.9)
+    check_time(CALLER, 1e12)
+    with pytest.raises(KeyExpired, match="'demo' has expired"):
+        check_time(caller, 100.0)
+
+
+@pytest.mark.parametrize(("agent", "allowed"), [("writer-1", True), ("reader", True), ("Writer-1", False), ("", False)])
+def test_a_key_is_for_the_agents_that_its_globs_match(agent: str, *, allowed: bool) -> None:
+    """Not for requests that name none."""
+    caller = Caller(name="demo", agents=("writer-*", "reader"))
+    check_agent(CALLER, agent)
+    if allowed:
+        check_agent(caller, agent)
+    else:
+        with pytest.raises(AgentNotAllowed):
+            check_agent(caller, agent)

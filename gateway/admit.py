@@ -1,75 +1,44 @@
 """Third step: let an attempt start. It takes a slot of its tier and a reservation in the ledger, or waits, or refuses.
 
-A request that finds no slot waits in its tier's queue of this process: bounded in length and time, first come first
-served. Only the first in the queue asks the ledger again, as soon as a slot is given back here, and from time to time
-for those given back by other processes.
+A request that finds no slot waits in its tier's queue of this process, bounded in length and time, where agents take
+turns (``tiers.fairness``). Only the first in line asks the ledger again, as soon as a slot is given back here, and from
+time to time for those given back by other processes.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from gateway.budget.ledger import (
     AMOUNT_MAX,
-    LIFE_SECONDS_MAX,
     NOT_CONCERNED,
     Claim,
     Concerned,
     Ledger,
     NoBudget,
     NoSlot,
-    SlotClaim,
+    Reserved,
 )
-from gateway.errors import BudgetExhausted, BudgetTooSmall, StoreUnavailable, TierSaturated
-from gateway.exchange import Attempt, Clock, Exchange
+from gateway.errors import ConcurrencyLimited, GatewayError, StoreUnavailable, TierSaturated
+from gateway.exchange import Attempt, Caller, Clock, Exchange
+from gateway.extension import first_seconds
+from gateway.outage import Allowances
+from gateway.refusals import exhausted, rate_limited
+from gateway.waiting import OwnerSlot, TierSlots, Turn
 from gateway.wire.call import Call
 from gateway.wire.identity import Identity
-from tiers.budgets import amount, concerns
-from tiers.estimate import answer_bound, worst_case, worst_cost
+from tiers.budgets import amount, concerns, limits
+from tiers.estimate import answer_bound, billed_seconds, worst_case, worst_cost
 from tiers.routing import Candidate
-from tiers.tiermap import Budget, Tier
-from tiers.wording import amount_text, duration_text
+from tiers.tiermap import Budget, Concurrency, Tier
+from tiers.usage import Usage
 
 POLL_SECONDS = 0.1
 """How often the first in a queue asks for slots that another process may have given back."""
+RATE_POLL_SECONDS = 1.0
+"""How often who waits for a minute to go by looks again, at the least: another may have used less than it held."""
 SATURATED_RETRY_SECONDS = 5.0
 CONCERNS_KEPT_MAX = 10_000
 """For how many callers, agents and runs it is remembered which budgets concern them."""
-RESERVATION_GRACE_SECONDS = 15.0
-"""How much longer than its request's deadline a reservation lives: the time to settle it."""
-
-
-class _Slot(SlotClaim):
-    """A slot of one tier as every request there claims it, and those of this process who wait for one.
-
-    All that a request reads of it where nobody waits stands in this one object.
-
-    Attributes:
-        life_seconds: How long a reservation of the tier lives.
-        waiting, crowded: Who waits, in order, and whether anybody does.
-        freed, freed_since: Wakes the first of them; whether a slot was given back since it last was.
-    """
-
-    __slots__ = ("crowded", "freed", "freed_since", "life_seconds", "waiting")
-
-    def __init__(self, tier: Tier) -> None:
-        super().__init__(name=tier.name, capacity=tier.slots)
-        life = tier.timeouts.total + tier.queue.wait_seconds + RESERVATION_GRACE_SECONDS
-        self.life_seconds = min(life, LIFE_SECONDS_MAX)
-        self.crowded = self.freed_since = False
-        self.waiting: deque[asyncio.Event] = deque()
-        self.freed = asyncio.Event()
-
-    async def next_freed(self, seconds: float) -> None:
-        """Wait until a slot is given back here, but no longer than ``seconds``."""
-        if not self.freed_since:
-            try:
-                async with asyncio.timeout(seconds):
-                    await self.freed.wait()
-            except TimeoutError:
-                return
-        self.freed.clear()
-        self.freed_since = False
 
 
 class Admission:
@@ -83,25 +52,35 @@ class Admission:
         budgets: Sequence[Budget],
         tiers: Mapping[str, Tier],
         abandon: Callable[[Claim], None],
+        concurrency: Sequence[Concurrency] = (),
+        live: dict[str, Claim] | None = None,
+        allowances: Allowances | None = None,
     ) -> None:
-        """``abandon`` takes claims of which nobody knows whether they were taken, and releases them in time."""
+        """``abandon`` takes claims of which nobody knows whether they were taken, and releases them in time; what was
+        taken is put into ``live``, by its id. ``allowances`` say what may be let in while the ledger is away.
+        """
         self._ledger = ledger
         self._clock = clock
         self._budgets = budgets
+        self._concurrency = concurrency
         self._abandon = abandon
-        self._concerned: dict[tuple[str, str, str, str, str], Concerned] = {}
+        self._live: dict[str, Claim] = live if live is not None else {}
+        self._allowances = allowances if allowances is not None else Allowances()
+        self._concerned: dict[tuple[str, str, str, str, str, str, int], Concerned] = {}
         self._units: dict[tuple[str, ...], tuple[str, ...]] = {}
         """Each combination of units once: what all requests read is close at hand."""
-        self._slots = {name: _Slot(tier) for name, tier in tiers.items()}
+        self._slots = {name: TierSlots(tier) for name, tier in tiers.items()}
 
     async def __call__(self, exchange: Exchange, candidate: Candidate) -> tuple[Attempt, Claim]:
-        """Take a slot of the candidate's tier and hold the worst case of the request on every budget concerned.
+        """Take the slots and hold the worst case of the request on every budget concerned: all of it, or nothing.
 
         The attempt is added to the exchange. Whoever gets the claim settles or releases it.
 
         Raises:
             BudgetExhausted: A budget does not cover the worst case.
-            TierSaturated: No slot came free in the queue's bounds.
+            RateLimited: What a minute allows is used up, and will be for longer than the request may wait.
+            ConcurrencyLimited: No slot of an owner came free in the queue's bounds.
+            TierSaturated: No slot of the tier did.
             StoreUnavailable: The ledger cannot be asked.
         """
         tier = candidate.tier
@@ -110,11 +89,21 @@ class Admission:
         slot = self._slots[tier.name]
         claim = self._claim(exchange, attempt, slot)
         asked_at = self._clock.monotonic()
-        if slot.crowded or not await self._take(claim):
-            try:
-                await self._wait(slot, tier, claim, self._patience(exchange, tier))
-            finally:
-                attempt.queued_seconds = self._clock.monotonic() - asked_at
+        obstacle: NoSlot | NoBudget | None = None
+        away: StoreUnavailable | None = None
+        try:
+            if not slot.crowded:
+                obstacle = await self._take(exchange, claim)
+            if slot.crowded or obstacle is not None:
+                try:
+                    await self._wait(exchange, tier, slot, claim, obstacle)
+                finally:
+                    attempt.queued_seconds = self._clock.monotonic() - asked_at
+        except StoreUnavailable as error:
+            away = error
+        if away is not None:
+            claim = self._let_in(exchange, attempt, claim, away)
+        self._live[claim.id] = claim
         attempt.admitted_at = self._clock.monotonic()
         return attempt, claim
 
@@ -127,18 +116,42 @@ class Admission:
 
     def queue_lengths(self) -> dict[str, int]:
         """How many requests wait for each tier in this process."""
-        return {name: len(slot.waiting) for name, slot in self._slots.items()}
+        return {name: slot.waiting for name, slot in self._slots.items()}
 
-    async def _take(self, claim: Claim) -> bool:
+    async def _take(self, exchange: Exchange, claim: Claim) -> NoSlot | NoBudget | None:
+        """What is in the way for now, ``None`` where everything was taken; raises where waiting does not help."""
         try:
             answer = await self._ledger.reserve(claim)
         except (asyncio.CancelledError, StoreUnavailable):
             # The reservation may have been made, or may still be made, although nobody waits for it any more.
             self._abandon(claim)
             raise
-        if isinstance(answer, NoBudget):
-            raise _exhausted(answer)
-        return not isinstance(answer, NoSlot)
+        if isinstance(answer, Reserved):
+            if answer.shadowed:
+                _report_shadowed(exchange, claim, answer.shadowed)
+            return None
+        if isinstance(answer, NoBudget) and not answer.hold.concern.rate:
+            exchange.refused_by = answer.hold.concern.budget
+            raise exhausted(answer)
+        return answer
+
+    def _let_in(self, exchange: Exchange, attempt: Attempt, claim: Claim, away: StoreUnavailable) -> Claim:
+        """Let a request in without the ledger, where its tier's allowance covers the worst case; raises ``away`` where
+        it does not. Its claim has another id: the one that was asked for may still be taken, and released.
+        """
+        tier, worst = attempt.tier, 0
+        if tier.outage.policy == "open":
+            worst = _worst(exchange, attempt)[1]
+        if not self._allowances.take(tier, worst):
+            raise away
+        return Claim(
+            id=f"{claim.id}.open",
+            slot=None,
+            concerned=claim.concerned,
+            amounts=claim.amounts,
+            life_seconds=claim.life_seconds,
+            allowed=worst,
+        )
 
     def _patience(self, exchange: Exchange, tier: Tier) -> float:
         """How long it may wait. Who has waited for a worker to wake already does so up to its deadline."""
@@ -146,36 +159,79 @@ class Admission:
             return exchange.due - self._clock.monotonic()
         return tier.queue.wait_seconds
 
-    async def _wait(self, slot: _Slot, tier: Tier, claim: Claim, seconds: float) -> None:
-        if len(slot.waiting) >= tier.queue.length and seconds <= tier.queue.wait_seconds:
-            raise TierSaturated(
-                f"All {tier.slots} slots of the tier {tier.name!r} are taken and its queue is full"
-                f" ({tier.queue.length} requests). Try again later.",
-                retry_after_seconds=SATURATED_RETRY_SECONDS,
-            )
-        turn = asyncio.Event()
-        slot.waiting.append(turn)
-        slot.crowded = True
-        if slot.waiting[0] is turn:
-            turn.set()
+    async def _wait(
+        self, exchange: Exchange, tier: Tier, slot: TierSlots, claim: Claim, obstacle: NoSlot | NoBudget | None
+    ) -> None:
+        """Wait until all is taken. Who waits for the tier's slots stands in line; who waits for something else first
+        stands aside, so that nobody waits behind it, and keeps its place.
+        """
+        seconds = self._patience(exchange, tier)
+        turn = self._turn(exchange, tier, slot, seconds)
+        due = self._clock.monotonic() + seconds
         try:
             async with asyncio.timeout(seconds):
-                await turn.wait()
-                while not await self._take(claim):
-                    await slot.next_freed(POLL_SECONDS)
+                while not turn.displaced:
+                    if obstacle is None or _is_tiers(obstacle, slot):
+                        await self._in_line(slot, turn, asked=obstacle is not None)
+                    else:
+                        _check_rate(exchange, obstacle, due - self._clock.monotonic())
+                        await self._aside(slot, turn, obstacle)
+                    if not turn.displaced:
+                        obstacle = await self._take(exchange, claim)
+                        if obstacle is None:
+                            slot.step_out(turn, served=True)
+                            return
         except TimeoutError as error:
-            raise TierSaturated(
-                f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for {seconds:g} seconds."
-                " Try again later.",
-                retry_after_seconds=SATURATED_RETRY_SECONDS,
-            ) from error
+            raise _in_vain(exchange, tier, obstacle, seconds) from error
         finally:
-            slot.waiting.remove(turn)
-            slot.crowded = bool(slot.waiting)
-            if slot.crowded:
-                slot.waiting[0].set()
+            slot.step_out(turn, served=False)
+            slot.aside -= turn.aside
+        raise TierSaturated(
+            f"All {tier.slots} slots of the tier {tier.name!r} are taken, its queue is full, and this agent has most"
+            " requests in it. Try again later.",
+            retry_after_seconds=SATURATED_RETRY_SECONDS,
+        )
 
-    def _claim(self, exchange: Exchange, attempt: Attempt, slot: _Slot) -> Claim:
+    def _turn(self, exchange: Exchange, tier: Tier, slot: TierSlots, seconds: float) -> Turn:
+        """A place in line, not taken yet. Where the queue is full, another has to go, or there is none."""
+        caller, priority = exchange.caller, exchange.candidates[0].priority if exchange.candidates else 0
+        flow = exchange.identity.agent or (caller.name if caller is not None else "")
+        if slot.waiting >= tier.queue.length and seconds <= tier.queue.wait_seconds:
+            last = slot.line.displaced_by(flow, priority)
+            if last is None:
+                raise TierSaturated(
+                    f"All {tier.slots} slots of the tier {tier.name!r} are taken and its queue is full"
+                    f" ({tier.queue.length} requests). Try again later.",
+                    retry_after_seconds=SATURATED_RETRY_SECONDS,
+                )
+            leaving = slot.turns[last]
+            leaving.displaced = True
+            slot.step_out(leaving, served=False)
+            leaving.come.set()
+        return Turn(slot.line.place(flow, priority))
+
+    async def _in_line(self, slot: TierSlots, turn: Turn, *, asked: bool) -> None:
+        """Wait in line until it is worth to ask the ledger."""
+        if turn.place not in slot.turns:
+            slot.aside -= turn.aside
+            slot.stand(turn)
+        if asked and slot.line.first is turn.place:
+            await slot.next_freed(POLL_SECONDS)
+            if slot.line.first is not turn.place:
+                slot.pass_on()
+        while slot.line.first is not turn.place and not turn.displaced:
+            turn.come.clear()
+            await turn.come.wait()
+
+    async def _aside(self, slot: TierSlots, turn: Turn, obstacle: NoSlot | NoBudget) -> None:
+        """Wait for something that is not the tier's."""
+        slot.step_out(turn, served=False)
+        slot.aside += not turn.aside
+        turn.aside = True
+        rest = obstacle.window_ends_in_seconds if isinstance(obstacle, NoBudget) else 0.0
+        await asyncio.sleep(min(max(rest, POLL_SECONDS), RATE_POLL_SECONDS))
+
+    def _claim(self, exchange: Exchange, attempt: Attempt, slot: TierSlots) -> Claim:
         number = len(exchange.attempts)
         concerned = self._concerned_by(exchange, slot)
         return Claim(
@@ -186,37 +242,99 @@ class Admission:
             life_seconds=slot.life_seconds,
         )
 
-    def _concerned_by(self, exchange: Exchange, slot: _Slot) -> Concerned:
-        """Which budgets concern a request for ``slot``; kept, since the same callers come again and again."""
+    def _concerned_by(self, exchange: Exchange, slot: TierSlots) -> Concerned:
+        """Which budgets and limits concern a request for ``slot``; kept, since the same callers come again."""
         caller, identity = exchange.caller, exchange.identity
-        if not self._budgets or caller is None or exchange.call is None:
+        if caller is None or exchange.call is None:
             return NOT_CONCERNED
         found = caller.latest
         if isinstance(found, Concerned) and found.slot is slot and found.identity is identity:
             return found
-        found = caller.latest = self._concerned_anew(caller.name, identity, slot.name)
+        if not (self._budgets or self._concurrency or caller.budgets or caller.concurrency):
+            return NOT_CONCERNED
+        found = caller.latest = self._concerned_anew(caller, identity, slot.name)
         found.slot, found.identity = slot, identity
         return found
 
-    def _concerned_anew(self, key: str, identity: Identity, tier: str) -> Concerned:
-        names = (tier, identity.agent, key, identity.flow, identity.run)
+    def _concerned_anew(self, caller: Caller, identity: Identity, tier: str) -> Concerned:
+        # A virtual key whose limits are changed is another caller of the same name.
+        own = hash((caller.budgets, caller.concurrency)) if caller.budgets or caller.concurrency else 0
+        names = (tier, identity.agent, caller.name, identity.flow, identity.run, caller.team, own)
         found = self._concerned.get(names)
         if found is None:
             if len(self._concerned) >= CONCERNS_KEPT_MAX:
                 self._concerned.clear()
-            budgets = concerns(
-                self._budgets, tier=tier, agent=identity.agent, key=key, flow=identity.flow, run=identity.run
-            )
-            found = self._concerned[names] = Concerned(budgets)
+            found = self._concerned[names] = self._worked_out(caller, identity, tier)
             found.units = self._units.setdefault(found.units, found.units)
         return found
+
+    def _worked_out(self, caller: Caller, identity: Identity, tier: str) -> Concerned:
+        agent, flow, run = identity.agent, identity.flow, identity.run
+        budgets, most = self._budgets, self._concurrency
+        held = concerns(budgets, tier=tier, agent=agent, key=caller.name, flow=flow, run=run, team=caller.team)
+        owned = limits(most, tier=tier, agent=agent, key=caller.name, flow=flow, run=run, team=caller.team)
+        # A virtual key's bounds name whose they are: its own, or those of the keys that made it.
+        for own in caller.budgets:
+            held += concerns([own], tier="", agent="", key=own.owner.pattern, flow="", run="")
+        for bound in caller.concurrency:
+            owned += limits([bound], tier="", agent="", key=bound.owner.pattern, flow="", run="")
+        slots = [OwnerSlot(one.name, owner, one.slots) for one, owner in owned]
+        return Concerned(held, tuple(slots))
+
+
+def _is_tiers(obstacle: NoSlot | NoBudget, slot: TierSlots) -> bool:
+    return isinstance(obstacle, NoSlot) and obstacle.slot.name == slot.name
+
+
+def _report_shadowed(exchange: Exchange, claim: Claim, indices: Sequence[int]) -> None:
+    names = [claim.concerned.concerns[index].budget for index in indices]
+    exchange.shadowed = tuple(dict.fromkeys([*exchange.shadowed, *names]))
+
+
+def _check_rate(exchange: Exchange, obstacle: NoSlot | NoBudget, seconds: float) -> None:
+    """Raise ``RateLimited`` where the minute goes by too late for a request that may wait for so many seconds."""
+    if isinstance(obstacle, NoBudget) and (
+        obstacle.window_ends_in_seconds > seconds or obstacle.hold.amount > obstacle.hold.concern.limit
+    ):
+        exchange.refused_by = obstacle.hold.concern.budget
+        raise rate_limited(obstacle)
+
+
+def _in_vain(exchange: Exchange, tier: Tier, obstacle: NoSlot | NoBudget | None, seconds: float) -> GatewayError:
+    """What a request is told that has waited for ``seconds``."""
+    if isinstance(obstacle, NoBudget):
+        exchange.refused_by = obstacle.hold.concern.budget
+        return rate_limited(obstacle)
+    if obstacle is not None and isinstance(obstacle.slot, OwnerSlot):
+        limit = obstacle.slot
+        exchange.refused_by = limit.limit
+        return ConcurrencyLimited(
+            f"{limit.owner} has {limit.capacity} requests under way, as many as the limit {limit.limit!r} allows, and"
+            f" had for {seconds:g} seconds. Try again later.",
+            retry_after_seconds=SATURATED_RETRY_SECONDS,
+        )
+    return TierSaturated(
+        f"All {tier.slots} slots of the tier {tier.name!r} stayed taken for {seconds:g} seconds. Try again later.",
+        retry_after_seconds=SATURATED_RETRY_SECONDS,
+    )
 
 
 def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned) -> Sequence[int]:
     """What the request's worst case takes from each budget that concerns it."""
-    call, tier = exchange.call, attempt.tier
-    if call is None or not concerned.units:
+    if exchange.call is None or not concerned.units:
         return ()
+    usage, cost, seconds = _worst(exchange, attempt)
+    # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
+    return [min(amount(unit, usage, cost, seconds), AMOUNT_MAX) for unit in concerned.units]
+
+
+def _worst(exchange: Exchange, attempt: Attempt) -> tuple[Usage, int, float]:
+    """The tokens, microdollars and GPU seconds that a request needs at most; of a stream that is paid by GPU time, at
+    first.
+    """
+    call, tier = exchange.call, attempt.tier
+    if call is None:
+        return Usage(), 0, 0.0
     usage = worst_case(
         tier,
         prompt_bytes=_prompt_bytes(call, tier),
@@ -224,9 +342,8 @@ def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned) -
         choices=call.choices,
         generates=exchange.operation.generates,
     )
-    cost = worst_cost(tier, usage)
-    # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
-    return [min(amount(unit, usage, cost), AMOUNT_MAX) for unit in concerned.units]
+    held = first_seconds(tier, stream=call.stream)
+    return usage, worst_cost(tier, usage, held), billed_seconds(tier, held)
 
 
 def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
@@ -239,21 +356,3 @@ def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
 def _prompt_bytes(call: Call, tier: Tier) -> int:
     """Bytes that bound the prompt's tokens: an image by its address may fill the whole context."""
     return tier.context if call.media else len(call.body)
-
-
-def _exhausted(answer: NoBudget) -> BudgetExhausted:
-    concern = answer.hold.concern
-    whose = f" of {concern.owner}" if concern.owner else ""
-    need = amount_text(answer.hold.amount, concern.unit)
-    limit = f"{amount_text(concern.limit, concern.unit)} per {duration_text(concern.window_seconds)}"
-    if answer.hold.amount > concern.limit:
-        return BudgetTooSmall(
-            f"This request may cost up to {need}, more than the whole budget {concern.budget!r}{whose}"
-            f" ({limit}). Ask for a shorter answer (max_tokens) or raise the budget in the tier map.",
-        )
-    return BudgetExhausted(
-        f"The budget {concern.budget!r}{whose} has {amount_text(max(0, answer.available), concern.unit)} left of"
-        f" {limit}; this request may cost up to"
-        f" {need}. The window ends in {duration_text(round(answer.window_ends_in_seconds))}.",
-        retry_after_seconds=answer.window_ends_in_seconds,
-    )

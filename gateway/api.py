@@ -1,12 +1,10 @@
 """The HTTP surface: metered operations go straight to the pipeline, everything else is a FastAPI handler."""
 
-import hmac
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from typing import Annotated, Any
 
-import msgspec
 from fastapi import Depends, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.docs import get_swagger_ui_html
@@ -16,12 +14,10 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope, Send
 
-from gateway.authenticate import digest
 from gateway.budget.ledger import Balance
 from gateway.downstream import AsgiClient
-from gateway.errors import GatewayError, InvalidRequest, ModelNotFound, RouteNotServed, Unauthorized
+from gateway.errors import GatewayError, InvalidRequest, ModelNotFound, RouteNotServed
 from gateway.exchange import Caller
-from gateway.served import Outcome
 from gateway.serving import CLOSE, Serving
 from gateway.telemetry.metrics import CONTENT_TYPE
 from gateway.wire.envelope import error_body, error_headers
@@ -106,7 +102,7 @@ class Woken:
 class Desk:
     """What the handlers ask of the rest of the gateway; ``app`` fills it in."""
 
-    authenticate: Callable[[bytes | None, bytes | None], Caller]
+    authenticate: Callable[[bytes | None, bytes | None], Awaitable[Caller]]
     """(``authorization``, ``x-api-key``) → whose key it is; raises ``Unauthorized``."""
     names: Callable[[Caller], Mapping[str, str]]
     """What the caller may send as ``model`` → the tier that serves it."""
@@ -119,10 +115,6 @@ class Desk:
     """The tiers that the caller may use."""
     wake: Callable[[Caller, str], Awaitable[Woken]]
     """Have a worker of a tier woken."""
-    reload: Callable[[], Awaitable[Outcome]]
-    """Read the tier map's file again."""
-    admin_digest: str = field(default="", repr=False)
-    """SHA-256 of the key that may ask for that; empty where nobody may."""
 
 
 class Gateway(FastAPI):
@@ -207,7 +199,6 @@ class Gateway(FastAPI):
             return Response(await desk.metrics(), headers={"content-type": CONTENT_TYPE})
 
         self._add_tiers(desk)
-        self._add_admin(desk)
         self._add_docs()
 
     def _add_tiers(self, desk: Desk) -> None:
@@ -232,26 +223,6 @@ class Gateway(FastAPI):
         async def wake(tier: str, caller: Annotated[Caller, known]) -> JSONResponse:
             woken = await desk.wake(caller, tier)
             return JSONResponse(asdict(woken), status_code=200 if woken.awake else 202)
-
-    def _add_admin(self, desk: Desk) -> None:
-        def admitted(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> None:
-            if not desk.admin_digest:
-                raise RouteNotServed("Nobody may change what is served: the gateway has no admin key.")
-            scheme, _, key = dict(request.scope["headers"]).get(b"authorization", b"").partition(b" ")
-            # Digests, and compared in constant time: how long it takes says nothing about the key.
-            known = hmac.compare_digest(digest(key.strip()), desk.admin_digest)
-            if scheme.lower() != b"bearer" or not known:
-                raise Unauthorized("This takes the gateway's admin key, as 'Authorization: Bearer KEY'.")
-
-        @self.post(
-            "/tiergate/v1/tier-map/reload",
-            tags=["operations"],
-            summary="Read the tier map's file again and serve it",
-            dependencies=[Depends(admitted)],
-        )
-        async def reload() -> JSONResponse:
-            outcome = await desk.reload()
-            return JSONResponse(msgspec.to_builtins(outcome), status_code=422 if outcome.result == "rejected" else 200)
 
     def _add_docs(self) -> None:
         @self.get("/docs", include_in_schema=False)
@@ -298,9 +269,9 @@ class Gateway(FastAPI):
 def _caller(desk: Desk) -> Any:  # noqa: ANN401 - what FastAPI says of its own
     """Whose key a request has; raises ``Unauthorized`` where it is nobody's."""
 
-    def authenticated(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Caller:
+    async def authenticated(request: Request, _: Annotated[object, Depends(HTTPBearer(auto_error=False))]) -> Caller:
         headers = dict(request.scope["headers"])
-        return desk.authenticate(headers.get(b"authorization"), headers.get(b"x-api-key"))
+        return await desk.authenticate(headers.get(b"authorization"), headers.get(b"x-api-key"))
 
     return Depends(authenticated)
 

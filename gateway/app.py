@@ -19,7 +19,7 @@ from gateway.exchange import Clock
 from gateway.file_watch import FileWatch
 from gateway.parts import Parts, Place, compose
 from gateway.server import BACKLOG, Server
-from gateway.settings import Settings, admin_digest
+from gateway.settings import Settings, admin_digest, key_pepper
 from gateway.store import Store, open_store
 from gateway.store.greeting import greet
 from gateway.telemetry.log import Log
@@ -121,12 +121,13 @@ async def running(
         settings,
         checked,
         ways=Ways(HttpTransport),
-        ledger=ValkeyLedger(store.commands),
+        ledger=ValkeyLedger(store.commands, clock=clock.unix),
         records=RecordStore(store.client, store.commands),
         store=store,
         clock=clock,
         log=log,
         admin=admin,
+        pepper=key_pepper(settings),
         place=place,
     )
     try:
@@ -151,6 +152,10 @@ async def _background(parts: Parts, watch: FileWatch, *, shares: bool) -> AsyncI
             group.create_task(parts.succession.run()),
             group.create_task(parts.poll.run()),
             group.create_task(parts.wakes.run()),
+            group.create_task(parts.gpu_seconds.run()),
+            group.create_task(parts.leases.run()),
+            group.create_task(parts.alerts.run()),
+            group.create_task(parts.ring.run()),
         ]
         if parts.reloader is not None:
             tasks.append(group.create_task(parts.reloader.follow(watch)))

@@ -8,8 +8,9 @@ from pathlib import Path
 from gateway.settings import SettingsInvalid, read_secrets, secret_references
 from gateway.upstream.litellm_package import INSTALL, LiteLlmMissing, load_package, provider_of
 from gateway.upstream.litellm_prices import listed_price
+from tiers.addresses import webhook_url
 from tiers.load import load
-from tiers.problems import Problem, TierMapInvalid
+from tiers.problems import Problem, Refused, TierMapInvalid
 from tiers.tiermap import SecretReference, Tier, TierMap
 
 HASH_DIGITS = 12
@@ -47,9 +48,20 @@ class CheckedMap:
         """One that was read and checked already.
 
         Raises:
-            SettingsInvalid: A secret cannot be read.
+            SettingsInvalid: A secret cannot be read, or is not what it is for.
         """
-        return cls(tier_map=tier_map, text=text, known=read_secrets(secret_references(tier_map)))
+        known = read_secrets(secret_references(tier_map))
+        _check_webhooks(tier_map, known)
+        return cls(tier_map=tier_map, text=text, known=known)
+
+
+def _check_webhooks(tier_map: TierMap, known: Mapping[SecretReference, str]) -> None:
+    for budget in tier_map.budgets:
+        if budget.alerts is not None and isinstance(budget.alerts.webhook, SecretReference):
+            try:
+                webhook_url(known[budget.alerts.webhook])
+            except Refused as refused:
+                raise SettingsInvalid(f"{budget.alerts.webhook}: {refused}") from None
 
 
 def text_hash(text: bytes) -> str:

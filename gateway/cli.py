@@ -1,6 +1,7 @@
 """``tiergate-gateway``: serve a tier map, check one, or print what editors need to help with one."""
 
 import argparse
+import asyncio
 import json
 import sys
 from collections.abc import Coroutine, Sequence
@@ -8,6 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from gateway import keys_command, usage_command
 from gateway.build import build
 from gateway.checked_map import read_map
 from gateway.settings import BODY_BYTES_MAX, HOST, PORT, Settings, SettingsInvalid, read_settings
@@ -22,6 +24,9 @@ examples:
   tiergate-gateway serve --tiers tiers.yaml --port 8080
   tiergate-gateway serve --tiers tiers.yaml --store redis://127.0.0.1:6379/0
   tiergate-gateway schema > tiers.schema.json
+  tiergate-gateway bill tiers.yaml --since 7d
+  tiergate-gateway usage --by agent,tier --since 7d
+  tiergate-gateway budget explain daily
 
 exit status: 0 done or stopped as asked, 1 could not start, 2 wrong arguments or an invalid tier map
 """
@@ -35,6 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return _serve(options)
         case "check":
             return _check(options.tiers_file)
+        case "bill":
+            return _bill(options)
+        case "keys" | "audit":
+            return _administer(options)
+        case "usage" | "budget":
+            return _tell_usage(options)
         case _:
             print(json.dumps(json_schema(), indent=2))
             return 0
@@ -78,7 +89,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--admin-key",
         metavar="REFERENCE",
-        help="where the key is read that may reload the tier map over HTTP: env:NAME or file:PATH (default: none)",
+        help="where the admin API's key is read: env:NAME or file:PATH (default: none, and it is off)",
+    )
+    serve.add_argument(
+        "--key-pepper",
+        metavar="REFERENCE",
+        help="where the secret is read that goes into what is kept of virtual keys: env:NAME or file:PATH"
+        " (default: one that is made in the state directory)",
     )
     serve.add_argument(
         "--runpod-speed", metavar="N", help="seconds on an emulated Runpod's clock in each real one (default 1)"
@@ -92,7 +109,44 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "schema", help="print the tier map's JSON Schema", description="Print the JSON Schema for editors."
     )
+    keys_command.add_commands(commands)
+    usage_command.add_commands(commands)
+    _add_bill(commands)
     return parser
+
+
+def _add_bill(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
+    text = "Print what Runpod billed beside what was seen of it, by day, endpoint and tier."
+    bill = commands.add_parser("bill", help="print Runpod's bill beside the books of GPU seconds", description=text)
+    bill.add_argument("tiers_file", metavar="FILE", help="the tier map")
+    bill.add_argument("--since", default="7d", metavar="Nd", help="how many UTC days, with today (default 7d)")
+    bill.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="(default table)")
+    bill.add_argument("--store", metavar="URL", help="where the gateway keeps its books; overrides the tier map")
+    bill.add_argument(
+        "--runpod-key",
+        default="env:RUNPOD_API_KEY",
+        metavar="REFERENCE",
+        help="where Runpod's key is read: env:NAME or file:PATH (default env:RUNPOD_API_KEY)",
+    )
+    bill.add_argument(
+        "--runpod-url",
+        default="https://rest.runpod.io",
+        metavar="URL",
+        help="Runpod's REST API (default https://rest.runpod.io)",
+    )
+
+
+def _bill(options: argparse.Namespace) -> int:
+    from gateway.bill_command import BillFailed, bill_text  # noqa: PLC0415 - as in `_serve`
+
+    loaded = _load(Path(options.tiers_file))
+    if loaded is None:
+        return 2
+    try:
+        print(asyncio.run(bill_text(options, loaded[0])), end="")
+    except (BillFailed, SettingsInvalid) as error:
+        return _failed(str(error), 1)
+    return 0
 
 
 def _check(file: str) -> int:
@@ -105,6 +159,21 @@ def _check(file: str) -> int:
         f"{file}: fine. {len(tier_map.tiers)} tiers with {endpoints} endpoints, {len(tier_map.routes)} routes,"
         f" {len(tier_map.budgets)} budgets, {len(tier_map.keys)} keys."
     )
+    return 0
+
+
+def _administer(options: argparse.Namespace) -> int:
+    try:
+        return keys_command.run(options)
+    except (keys_command.AdminFailed, SettingsInvalid) as error:
+        return _failed(str(error), 1)
+
+
+def _tell_usage(options: argparse.Namespace) -> int:
+    try:
+        print(usage_command.usage_text(options), end="")
+    except (usage_command.UsageFailed, SettingsInvalid) as error:
+        return _failed(str(error), 1)
     return 0
 
 

@@ -150,7 +150,7 @@ class Course:
         if now >= self.latest or self._tries >= self._limit:
             return None
         if isinstance(error, BudgetExhausted):
-            return self._after_spending()
+            return self._after_spending() if error.cheaper else None
         if isinstance(error, TierSaturated):
             return self._following("spill-over")
         if isinstance(error, EndpointsUnavailable):

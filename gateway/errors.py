@@ -9,13 +9,20 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
     │   ├── HeadTooLarge           431  head_too_large         client_error
     │   └── RequestTooSlow         408  request_too_slow       client_error
     ├── Unauthorized               401  invalid_api_key        unauthorized
+    │   └── KeyExpired             401  key_expired            unauthorized
     ├── TierNotAllowed             403  tier_not_allowed       client_error
+    ├── AgentNotAllowed            403  agent_not_allowed      client_error
+    ├── KeyExceedsMaker            403  key_exceeds_maker      client_error
+    ├── KeyNotFound                404  key_not_found          client_error
+    ├── BudgetNotFound             404  budget_not_found       client_error
     ├── RouteNotServed             404  route_not_served       client_error
     ├── ModelNotFound              404  model_not_found        client_error
     ├── BudgetExhausted            402  budget_exhausted       budget_exhausted
     │   └── BudgetTooSmall         402  budget_too_small       budget_exhausted
     ├── TierSaturated              503  tier_saturated         shed
     │   └── TierCold               503  tier_cold              shed
+    ├── RateLimited                503  rate_limited           shed
+    ├── ConcurrencyLimited         503  concurrency_limited    shed
     ├── StoreUnavailable           503  store_unavailable      shed
     ├── GatewayFull                503  gateway_full           shed
     ├── UpstreamFailed             502  upstream_failed        upstream_error
@@ -63,6 +70,7 @@ class GatewayError(Exception):
         param: The request field that is at fault, where there is one.
         retry_after_seconds: When trying again makes sense; ``None`` where the gateway cannot know.
         retry: Whether the OpenAI SDK may try again by itself; ``False`` is sent as ``x-should-retry: false``.
+        headers: What else the client is told, as names and values of headers.
     """
 
     status: int = 500
@@ -77,6 +85,7 @@ class GatewayError(Exception):
         self.message = message
         self.param = param
         self.retry_after_seconds = retry_after_seconds
+        self.headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 class InvalidRequest(GatewayError):
@@ -115,10 +124,40 @@ class Unauthorized(GatewayError):
     status, type, code, outcome, retry = 401, "authentication_error", "invalid_api_key", "unauthorized", False
 
 
+class KeyExpired(Unauthorized):
+    """The key is known, but its time is over."""
+
+    code = "key_expired"
+
+
 class TierNotAllowed(GatewayError):
     """The key is known but may not use the tier that the request asks for."""
 
     status, type, code, outcome, retry = 403, "permission_error", "tier_not_allowed", "client_error", False
+
+
+class AgentNotAllowed(GatewayError):
+    """The key is known but may not be used by the agent that calls."""
+
+    status, type, code, outcome, retry = 403, "permission_error", "agent_not_allowed", "client_error", False
+
+
+class KeyExceedsMaker(GatewayError):
+    """The key that is to be made could do more than the one that makes it, or that one may make none."""
+
+    status, type, code, outcome, retry = 403, "permission_error", "key_exceeds_maker", "client_error", False
+
+
+class KeyNotFound(GatewayError):
+    """There is no such virtual key, or it is not one that the asker made."""
+
+    status, type, code, outcome, retry = 404, "invalid_request_error", "key_not_found", "client_error", False
+
+
+class BudgetNotFound(GatewayError):
+    """There is no budget of that name."""
+
+    status, type, code, outcome, retry = 404, "invalid_request_error", "budget_not_found", "client_error", False
 
 
 class RouteNotServed(GatewayError):
@@ -156,6 +195,9 @@ class BudgetExhausted(GatewayError):
         False,
     )
 
+    cheaper: bool = True
+    """Whether a cheaper tier may serve the request: the budget's ``spent`` is ``downgrade``."""
+
 
 class BudgetTooSmall(BudgetExhausted):
     """The worst case of this request is more than the whole budget of a window: waiting will not help."""
@@ -173,6 +215,18 @@ class TierCold(TierSaturated):
     """No worker of the tier is awake, and none is expected in time."""
 
     code = "tier_cold"
+
+
+class RateLimited(GatewayError):
+    """So many requests or tokens of a minute are used up that this one does not fit in time."""
+
+    status, type, code, outcome = 503, "overloaded_error", "rate_limited", "shed"
+
+
+class ConcurrencyLimited(GatewayError):
+    """An owner has as many requests under way as it may have."""
+
+    status, type, code, outcome = 503, "overloaded_error", "concurrency_limited", "shed"
 
 
 class StoreUnavailable(GatewayError):

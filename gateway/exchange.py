@@ -11,7 +11,7 @@ from gateway.wire.identity import NOBODY, Identity
 from gateway.wire.operations import Operation
 from gateway.wire.unfinished import Unfinished
 from tiers.routing import Candidate
-from tiers.tiermap import Endpoint, Tier
+from tiers.tiermap import Budget, Concurrency, Endpoint, Tier
 from tiers.usage import Usage
 
 
@@ -34,6 +34,13 @@ class Caller:
 
     name: str
     tiers: frozenset[str] | None = None
+    team: str = ""
+    agents: tuple[str, ...] | None = None
+    """Shell globs of the agents that may use the key; ``None`` is all."""
+    expires_unix: float | None = None
+    budgets: tuple[Budget, ...] = ()
+    """The key's own, beside the tier map's."""
+    concurrency: tuple[Concurrency, ...] = ()
     latest: Any = field(default=None, repr=False, compare=False)
     """What ``admit`` keeps here of the latest request, where the next one finds it without a look-up."""
 
@@ -95,14 +102,16 @@ class Exchange:
             no longer because its time is over.
         held_seconds: How long it has waited for that.
         responded: Whether the response's first byte left for the client: the border of fallback.
+        refused_by: The budget or limit that refused it, by name, or sent it to a cheaper tier.
+        shadowed: Budgets that only report and had not enough left.
         unfinished: A stream that can be continued elsewhere if it breaks; ``None`` where there is none.
         usage_reported: Whether ``usage`` came from the endpoint; otherwise the gateway counted it.
     """
 
     __slots__ = (
         "at_runpod", "attempts", "call", "caller", "candidates", "due", "ended_at", "error", "held", "held_seconds",
-        "identity", "operation", "outcome", "received_at", "received_unix", "request_id", "responded", "status",
-        "unfinished", "usage", "usage_reported",
+        "identity", "operation", "outcome", "received_at", "received_unix", "refused_by", "request_id",
+        "responded", "shadowed", "status", "unfinished", "usage", "usage_reported",
     )  # fmt: skip
 
     def __init__(
@@ -128,6 +137,8 @@ class Exchange:
         self.held: float | None = None
         self.held_seconds = 0.0
         self.responded = False
+        self.refused_by = ""
+        self.shadowed: tuple[str, ...] = ()
         self.unfinished: Unfinished | None = None
         self.status = 0
         self.outcome = ""

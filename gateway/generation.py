@@ -9,10 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.admit import Admission
-from gateway.authenticate import Authenticator, digest
+from gateway.alerts.webhook import Named, webhooks_of
+from gateway.authenticate import Authenticator, VirtualKeys, digest
 from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap, MapRejected
 from gateway.exchange import Caller, Clock
+from gateway.extension import Extensions
 from gateway.forward import Forwarder
 from gateway.hold import Hold
 from gateway.observe import Observer
@@ -36,10 +38,13 @@ class Generation:
     served: ServedMap
     tier_map: TierMap
     authenticate: Authenticator
+    clock: Clock
     route: Router
     admit: Admission
     fleet: Fleet
     pipeline: Pipeline
+    webhooks: Mapping[Named, str] = field(repr=False)
+    """Where alerts of budgets go to."""
     ways: Lease = field(repr=False)
     """Closed once its last request has ended."""
 
@@ -60,6 +65,8 @@ class Workshop:
     transports: MakeTransport
     warmths: Warmths
     hold: Hold
+    extensions: Extensions
+    virtual_keys: VirtualKeys | None = None
 
     def make(self, checked: CheckedMap, served: ServedMap, before: Generation | None = None) -> Generation:
         """A generation for ``checked``. May run in a thread of its own; its only I/O is to read CA certificates.
@@ -84,7 +91,7 @@ class Workshop:
         except ValueError as error:
             lease.give_back()
             raise MapRejected((str(error),), hash=checked.hash) from error
-        authenticate = Authenticator(callers_of(tier_map, checked.known))
+        authenticate = Authenticator(callers_of(tier_map, checked.known), self.virtual_keys)
         route = Router(tier_map)
         admit = Admission(
             ledger=self.ledger,
@@ -92,11 +99,15 @@ class Workshop:
             budgets=tier_map.budgets,
             tiers=tier_map.tiers,
             abandon=self.settler.release_later,
+            concurrency=tier_map.concurrency,
+            live=self.settler.live,
+            allowances=self.settler.allowances,
         )
         return Generation(
             served=served,
             tier_map=tier_map,
             authenticate=authenticate,
+            clock=self.clock,
             route=route,
             admit=admit,
             fleet=fleet,
@@ -108,11 +119,13 @@ class Workshop:
                 relay=self.relay,
                 settle=self.settler,
                 hold=self.hold,
+                extensions=self.extensions,
                 observe=self.observe,
                 clock=self.clock,
                 request_ids=self.request_ids,
                 body_bytes_max=self.body_bytes_max,
             ),
+            webhooks=webhooks_of(tier_map, checked.known),
             ways=lease,
         )
 
@@ -123,5 +136,11 @@ def callers_of(tier_map: TierMap, known: Mapping[SecretReference, str]) -> dict[
     for key in tier_map.keys:
         hashed = key.hash if key.secret is None else digest(known[key.secret].encode())
         if hashed is not None:
-            callers[hashed] = Caller(name=key.name, tiers=frozenset(key.tiers) if key.tiers is not None else None)
+            callers[hashed] = Caller(
+                name=key.name,
+                tiers=frozenset(key.tiers) if key.tiers is not None else None,
+                team=key.team,
+                agents=key.agents,
+                expires_unix=key.expires_unix,
+            )
     return callers

@@ -77,6 +77,9 @@ def record_of(exchange: Exchange, ended_at: float) -> RequestRecord:
         cost,
         charges,
         _runpod(exchange, attempt) if exchange.at_runpod else None,
+        caller.team if caller is not None else "",
+        exchange.refused_by,
+        exchange.shadowed,
     )
 
 

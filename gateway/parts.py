@@ -1,6 +1,8 @@
 """The parts of one gateway process, made and wired: the steps into the pipeline, the pipeline into the application."""
 
 import asyncio
+import hashlib
+import random
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
@@ -9,14 +11,25 @@ from functools import partial
 from importlib.metadata import version
 from typing import Any
 
+from gateway.admin_api import AdminDesk, add_admin
+from gateway.alerts.outbox import Outbox
+from gateway.alerts.watch import AlertWatch
 from gateway.api import Desk, Gateway
 from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap
 from gateway.conditions import Conditions
 from gateway.exchange import Clock
+from gateway.extension import Extensions
 from gateway.generation import Generation, Workshop
+from gateway.gpu_seconds.books import StoredBooks
+from gateway.gpu_seconds.watch import GpuSecondsWatch
 from gateway.heartbeat import Heartbeats
 from gateway.hold import Hold
+from gateway.keys.cabinet import Cabinet
+from gateway.keys.office import Office
+from gateway.keys.ring import KeyRing
+from gateway.keys.secret import kept, new_secret
+from gateway.leases import Leases
 from gateway.observe import Observer
 from gateway.relay import Relay
 from gateway.reload import Reloader
@@ -30,10 +43,12 @@ from gateway.store import Store
 from gateway.succession import Succession
 from gateway.telemetry.log import Log
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.record_pages import record_pages
 from gateway.telemetry.records import RecordStore
 from gateway.telemetry.shared import SharedSeries
 from gateway.upstream.errands import Errands
 from gateway.upstream.health_poll import HealthPoll
+from gateway.upstream.pool import HttpTransport
 from gateway.upstream.runpod_times import RunpodTimes
 from gateway.upstream.shared_health import StoredHealth
 from gateway.upstream.transports import Transports
@@ -41,6 +56,7 @@ from gateway.upstream.wakes import Wakes
 from gateway.upstream.waking import Waker
 from gateway.upstream.warmths import Warmths
 from gateway.upstream.ways import Ways
+from gateway.usage_api import UsageDesk, add_usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +65,8 @@ class Parts:
 
     gateway: Gateway
     desk: Desk = field(repr=False)
+    ring: KeyRing
+    """Runs beside requests: follows the store's virtual keys."""
     serving: Serving
     succession: Succession
     reloader: Reloader | None
@@ -62,6 +80,12 @@ class Parts:
     """Runs beside requests: looks at the health of Runpod endpoints."""
     wakes: Wakes
     """Runs beside requests: says again how many scouts are out."""
+    gpu_seconds: GpuSecondsWatch
+    """Runs beside requests: books billed worker seconds, and tells meters of the other processes."""
+    leases: Leases
+    """Runs beside requests: renews the slots of those that take long."""
+    alerts: AlertWatch
+    """Runs beside requests: has webhooks told of what is spent."""
     drain: Callable[[], None]
     """Makes ``/readyz`` say that no new request should come."""
     share: Callable[[], None] = field(repr=False)
@@ -104,26 +128,28 @@ def compose(
     clock: Clock,
     log: Log,
     admin: str = "",
+    pepper: bytes = b"",
     place: Place | None = None,
 ) -> Parts:
     """Wire the steps into the pipeline and the pipeline into the application. Does no I/O.
 
-    ``place`` is this process's among several; ``None`` where it is the only one.
+    ``place`` is this process's among several; ``None`` where it is the only one. ``pepper``: see ``gateway.keys``.
     """
-    release, shared = version("tiergate"), None if place is None else place.shared
+    release, shared, errands = version("tiergate"), None if place is None else place.shared, Errands()
     metrics = Metrics(checked.tier_map, version=release, process=0 if shared is None else shared.process)
     settler = Settler(ledger=ledger, clock=clock)
     observe = _observer(metrics, log, records, clock)
     times = RunpodTimes().faster(settings.runpod_speed)
     wakes = Wakes(store.commands, back_seconds=3 * times.health_awaited)
+    ring = KeyRing(Cabinet(store.commands, pepper=pepper), pepper=pepper, clock=clock, report=log.event)
     waker = Waker(wakes=wakes, report=log.event)
-    errands = Errands()
     workshop = Workshop(
         ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
         request_ids=RequestIds(secrets.token_hex(6)), body_bytes_max=settings.body_bytes_max, ways=ways,
         transports=Transports(clock=clock, times=times, errands=errands),
         warmths=Warmths(clock, times=times, report=log.event),
-        hold=Hold(wakes=wakes, waker=waker, heartbeats=Heartbeats(times.heartbeat), clock=clock),
+        hold=Hold(wakes=wakes, waker=waker, heartbeats=Heartbeats(times.heartbeat), clock=clock), virtual_keys=ring,
+        extensions=Extensions(ledger=ledger, clock=clock),
     )  # fmt: skip
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
     first = workshop.make(checked, served)
@@ -139,24 +165,35 @@ def compose(
     )
     if place is not None:
         succession.note(place.rejected)
-    poll = HealthPoll(
-        lambda: [generation.fleet for generation in succession.living], StoredHealth(store.commands, clock=clock),
-        times=times, clock=clock, report=log.event,
-    )  # fmt: skip
+    poll = _poll(succession, store, times=times, clock=clock, log=log)
     draining = asyncio.Event()
     status = Status(
         succession=succession, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
         log=log, draining=draining, clock=clock, shared=shared,
     )  # fmt: skip
-    desk = _desk(
-        succession, status, waker, ledger=ledger, clock=clock, admin=admin,
-        reload=place.reload if place is not None else partial(reloader.reload, "api"),
-    )  # fmt: skip
+    desk = _desk(succession, status, waker, ledger=ledger, clock=clock)
+    gateway = Gateway(serving=serving, desk=desk, version=release)
+    reload = place.reload if place is not None else partial(reloader.reload, "api")
+    add_admin(gateway, _admin_desk(succession, store, ring, reload, digest=admin, pepper=pepper, clock=clock, log=log))
+    add_usage(gateway, _usage(succession, records, store, ledger=ledger, clock=clock, admin=admin))
     return Parts(
-        gateway=Gateway(serving=serving, desk=desk, version=release), desk=desk, serving=serving,
-        succession=succession, reloader=reloader if place is None else None, settler=settler, records=records,
-        ledger=ledger, errands=errands, poll=poll, wakes=wakes, drain=draining.set, share=status.share,
+        gateway=gateway, desk=desk, ring=ring, serving=serving, succession=succession,
+        reloader=reloader if place is None else None, settler=settler, records=records, ledger=ledger,
+        errands=errands, poll=poll, wakes=wakes, leases=Leases(ledger, settler.live),
+        gpu_seconds=_gpu_seconds(succession, store, poll, clock=clock, speed=settings.runpod_speed),
+        alerts=_alerts(succession, ledger, store, metrics=metrics, clock=clock, log=log),
+        drain=draining.set, share=status.share,
     )  # fmt: skip
+
+
+def _poll(succession: Succession, store: Store, *, times: RunpodTimes, clock: Clock, log: Log) -> HealthPoll:
+    return HealthPoll(
+        lambda: [generation.fleet for generation in succession.living],
+        StoredHealth(store.commands, clock=clock),
+        times=times,
+        clock=clock,
+        report=log.event,
+    )
 
 
 def _desk(
@@ -166,8 +203,6 @@ def _desk(
     *,
     ledger: Ledger,
     clock: Clock,
-    reload: Callable[[], Awaitable[Outcome]],
-    admin: str,
 ) -> Desk:
     conditions = Conditions(
         tier_map=lambda: succession.current.tier_map.tiers,
@@ -186,8 +221,74 @@ def _desk(
         records=status.recent,
         tiers=conditions.tiers,
         wake=conditions.wake,
-        reload=reload,
+    )
+
+
+def _admin_desk(
+    succession: Succession,
+    store: Store,
+    ring: KeyRing,
+    reload: Callable[[], Awaitable[Outcome]],
+    *,
+    digest: str,
+    pepper: bytes,
+    clock: Clock,
+    log: Log,
+) -> AdminDesk:
+    office = Office(
+        cabinet=Cabinet(store.commands, pepper=pepper),
+        clock=clock,
+        new_secret=new_secret,
+        new_id=lambda: f"key_{secrets.token_hex(8)}",
+        kept=lambda secret: kept(pepper, hashlib.sha256(secret.encode()).digest()),
+        tiers=lambda: succession.current.tier_map.tiers,
+        taken=lambda: [key.name for key in succession.current.tier_map.keys],
+        changed=ring.refresh,
+        report=log.event,
+    )
+    return AdminDesk(digest=digest, office=office, reload=reload, report=log.event)
+
+
+def _usage(
+    succession: Succession, records: RecordStore, store: Store, *, ledger: Ledger, clock: Clock, admin: str
+) -> UsageDesk:
+    return UsageDesk(
+        authenticate=succession.authenticate,
         admin_digest=admin,
+        flush=records.flush,
+        pages=lambda: record_pages(store.client),
+        ledger=ledger,
+        budgets=lambda: succession.current.tier_map.budgets,
+        clock=clock,
+    )
+
+
+def _alerts(
+    succession: Succession, ledger: Ledger, store: Store, *, metrics: Metrics, clock: Clock, log: Log
+) -> AlertWatch:
+    return AlertWatch(
+        ledger=ledger,
+        outbox=Outbox(store.commands, process=secrets.token_hex(6)),
+        budgets=lambda: succession.current.tier_map.budgets,
+        webhooks=lambda: succession.current.webhooks,
+        connect=partial(HttpTransport, idle_max=0),
+        clock=clock,
+        draw=random.SystemRandom().random,
+        new_id=partial(secrets.token_hex, 12),
+        report=log.event,
+        count=metrics.alerts.count,
+    )
+
+
+def _gpu_seconds(
+    succession: Succession, store: Store, poll: HealthPoll, *, clock: Clock, speed: float
+) -> GpuSecondsWatch:
+    return GpuSecondsWatch(
+        lambda: [generation.fleet for generation in succession.living],
+        StoredBooks(store.commands),
+        leading=lambda: poll.leading,
+        clock=clock,
+        speed=speed,
     )
 
 

@@ -25,7 +25,8 @@ from functools import partial
 from typing import Final
 
 from gateway.admit import Admission
-from gateway.authenticate import Authenticator
+from gateway.authenticate import Authenticator, check_agent, check_time
+from gateway.budget.ledger import Claim
 from gateway.course import Course, TooLong, check_length
 from gateway.downstream import TICK_SECONDS, Client, Deadlines, Presence, send_error
 from gateway.errors import (
@@ -38,6 +39,7 @@ from gateway.errors import (
     UpstreamTimeout,
 )
 from gateway.exchange import Attempt, Clock, Exchange
+from gateway.extension import Extension, Extensions, first_seconds
 from gateway.forward import Forwarder
 from gateway.hold import Hold, Passage
 from gateway.observe import Observer
@@ -72,6 +74,7 @@ class Pipeline:
         relay: Relay,
         settle: Settler,
         hold: Hold,
+        extensions: Extensions,
         observe: Observer,
         clock: Clock,
         request_ids: Callable[[], str],
@@ -87,6 +90,7 @@ class Pipeline:
         self._relay = relay
         self._settle = settle
         self._hold = hold
+        self._extensions = extensions
         self._observe = observe
         self._clock = clock
         self._request_ids = request_ids
@@ -132,8 +136,13 @@ class Pipeline:
         raise fault
 
     async def _serve(self, exchange: Exchange, head: RequestHead, client: Client) -> None:
-        exchange.caller = self._authenticate.of(head)
+        caller = self._authenticate.at_once(head)
+        exchange.caller = caller = caller if caller is not None else await self._authenticate.of(head)
+        if caller.expires_unix is not None:
+            check_time(caller, exchange.received_unix)
         exchange.identity = head.identity
+        if caller.agents is not None:
+            check_agent(caller, exchange.identity.agent)
         body = await client.body(self._body_bytes_max)
         exchange.call = read_call(body, exchange.operation)
         found = self._route(exchange.call, exchange.identity, exchange.caller)
@@ -156,7 +165,8 @@ class Pipeline:
         self._deadlines.set(presence, total, partial(_too_late, candidate.tier))
         while True:
             try:
-                return await self._try(exchange, candidate, head, client, course.avoid if course is not None else ())
+                avoid = course.avoid if course is not None else ()
+                return await self._try(exchange, candidate, head, client, presence=presence, avoid=avoid)
             except (BudgetExhausted, TierSaturated, UpstreamFailed, TooLong) as error:
                 if exchange.responded and not _may_continue(exchange):
                     raise
@@ -176,7 +186,14 @@ class Pipeline:
             self._deadlines.set(presence, exchange.due - now, partial(_too_late, candidate.tier))
 
     def _try(
-        self, exchange: Exchange, candidate: Candidate, head: RequestHead, client: Client, avoid: Container[str]
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        head: RequestHead,
+        client: Client,
+        *,
+        presence: Presence,
+        avoid: Container[str],
     ) -> Awaitable[Ending]:
         """One attempt at an endpoint that is chosen before anything is taken: where none may be asked, nothing is.
 
@@ -188,11 +205,18 @@ class Pipeline:
             exchange.attempts.append(Attempt(tier=candidate.tier, reason=candidate.reason))
             raise
         if station.warmth is None:
-            return self._attempt(exchange, candidate, station, head, client, avoid=avoid)
-        return self._awaited(exchange, candidate, station, head, client)
+            return self._attempt(exchange, candidate, station, head, client, presence=presence, avoid=avoid)
+        return self._awaited(exchange, candidate, station, head, client, presence=presence)
 
     async def _awaited(
-        self, exchange: Exchange, candidate: Candidate, station: Station, head: RequestHead, client: Client
+        self,
+        exchange: Exchange,
+        candidate: Candidate,
+        station: Station,
+        head: RequestHead,
+        client: Client,
+        *,
+        presence: Presence,
     ) -> Ending:
         """One attempt at an endpoint whose workers may sleep."""
         passage = self._hold.passage(exchange, candidate.tier, station, client)
@@ -201,7 +225,9 @@ class Pipeline:
         try:
             with passage.scope:
                 await passage.enter()
-                ending = await self._attempt(exchange, candidate, station, head, client, passage=passage)
+                ending = await self._attempt(
+                    exchange, candidate, station, head, client, presence=presence, passage=passage
+                )
         except BaseException as error:  # noqa: BLE001 - raised below, once the gate and the client know
             fault = error
         if not passage.entered:
@@ -222,12 +248,14 @@ class Pipeline:
         head: RequestHead,
         client: Client,
         *,
+        presence: Presence,
         avoid: Container[str] = (),
         passage: Passage | None = None,
     ) -> Ending:
         """Admission to settlement. Whatever ends it, the endpoint is left, the reservation settled, the slot freed."""
         on_trial = not station.health.well
         attempt, claim = await self._admit(exchange, candidate)
+        extension = self._extended(exchange, attempt, claim, presence)
         flight: Flight | None = None
         fault: BaseException | None = None
         ending: Ending | None = None
@@ -253,6 +281,8 @@ class Pipeline:
                 fault = error
             gpu_seconds = flight.gpu_seconds
             self._report(exchange, attempt, station, fault)
+        if extension is not None:
+            self._extensions.forget(extension)
         try:
             await self._settle(exchange, attempt, claim, gpu_seconds)
         except BaseException as error:  # noqa: BLE001 - raised below
@@ -264,6 +294,14 @@ class Pipeline:
         finally:
             fault = None  # its traceback holds this frame
         return ending
+
+    def _extended(self, exchange: Exchange, attempt: Attempt, claim: Claim, presence: Presence) -> Extension | None:
+        """Have what a stream holds extended while it runs, where that is less than it may come to."""
+        if not claim.amounts or not _call_of(exchange).stream:
+            return None
+        held = first_seconds(attempt.tier, stream=True)
+        since = attempt.admitted_at if attempt.admitted_at is not None else self._clock.monotonic()
+        return self._extensions.watch(attempt.tier, claim, presence, since=since, held_seconds=held)
 
     def _report(self, exchange: Exchange, attempt: Attempt, station: Station, fault: BaseException | None) -> None:
         """Tell the endpoint's condition how the attempt went, where that tells something of the endpoint."""

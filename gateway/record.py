@@ -73,3 +73,8 @@ class RequestRecord(msgspec.Struct, frozen=True, gc=False):
     """What the sums consist of: one for every attempt that an endpoint may have worked on."""
     runpod: RunpodTrace | None = None
     """``None`` where the request had nothing to do with Runpod."""
+    team: str = ""
+    refused_by: str = ""
+    """The budget or limit, by its name, that refused the request, or sent it to a cheaper tier."""
+    shadowed: tuple[str, ...] = ()
+    """Budgets that only report and had not enough left."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.keys.pepper import pepper_in
 from tiers.addresses import secret_reference
 from tiers.tiermap import SecretReference, TierMap
 
@@ -41,6 +42,9 @@ class Settings:
     """How long connections are still accepted after SIGTERM, for load balancers to notice; ``drain_seconds`` follow."""
     admin_key: SecretReference | None = None
     """Where the key is read that may change what is served; without it nobody may."""
+    key_pepper: SecretReference | None = None
+    """Where the secret is read that goes into what is kept of virtual keys; without it one is made in
+    ``state_directory``. All gateways of one store need the same."""
     runpod_speed: float = 1.0
     """How many seconds pass on Runpod's clock in each real one; other than 1 only with an emulator."""
     processes: int = 1
@@ -61,6 +65,7 @@ ENVIRONMENT = {
     "TIERGATE_DRAIN_SECONDS": "drain_seconds",
     "TIERGATE_DRAIN_DELAY_SECONDS": "drain_delay_seconds",
     "TIERGATE_ADMIN_KEY": "admin_key",
+    "TIERGATE_KEY_PEPPER": "key_pepper",
     "TIERGATE_PROCESSES": "processes",
     "TIERGATE_RUNPOD_SPEED": "runpod_speed",
 }
@@ -103,7 +108,7 @@ def _converted(name: str, value: str, source: str) -> object:
         if speed is None or not 0 < speed <= SPEED_MAX:
             raise SettingsInvalid(f"{source}: {value!r} is not a number above 0, at most {SPEED_MAX:g}")
         return speed
-    if name == "admin_key":
+    if name in {"admin_key", "key_pepper"}:
         return _reference(value, source)
     return value
 
@@ -134,6 +139,9 @@ def secret_references(tier_map: TierMap) -> Iterator[SecretReference]:
         for endpoint in tier.endpoints:
             if endpoint.api_key is not None:
                 yield endpoint.api_key
+    for budget in tier_map.budgets:
+        if budget.alerts is not None and isinstance(budget.alerts.webhook, SecretReference):
+            yield budget.alerts.webhook
 
 
 def read_secrets(references: Iterable[SecretReference]) -> dict[SecretReference, str]:
@@ -179,3 +187,27 @@ def admin_digest(settings: Settings) -> str:
     if settings.admin_key is None:
         return ""
     return hashlib.sha256(read_secrets([settings.admin_key])[settings.admin_key].encode()).hexdigest()
+
+
+def key_pepper(settings: Settings) -> bytes:
+    """The secret that goes into what is kept of virtual keys.
+
+    Raises:
+        SettingsInvalid: It can be neither read nor made.
+    """
+    if settings.key_pepper is not None:
+        return read_secrets([settings.key_pepper])[settings.key_pepper].encode()
+    try:
+        return pepper_in(settings.state_directory)
+    except OSError as error:
+        raise SettingsInvalid(f"the pepper of keys cannot be made in {settings.state_directory}: {error}") from error
+
+
+def read_secret(reference: str, source: str) -> str:
+    """The secret behind a reference that a command line gave as ``source``.
+
+    Raises:
+        SettingsInvalid: It is no reference, or cannot be read.
+    """
+    where = _reference(reference, source)
+    return read_secrets([where])[where]

@@ -9,11 +9,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Sequence
 
-from gateway.budget.ledger import AMOUNT_MAX, Claim, Ledger
+from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Ledger
 from gateway.errors import StoreUnavailable
 from gateway.exchange import Attempt, Clock, Exchange
+from gateway.outage import Allowances
 from tiers.budgets import amount
-from tiers.estimate import likely_prompt_tokens
+from tiers.estimate import billed_seconds, likely_prompt_tokens
 from tiers.usage import Usage
 
 UNSETTLED_MAX = 100_000
@@ -23,21 +24,34 @@ _OK = 200
 
 
 class _Settlement:
-    """``amounts`` is what to book per hold; ``None`` releases the claim. Not tried any more after ``until``."""
+    """``amounts`` is what to book per hold; ``None`` releases the claim. Not tried any more after ``until``.
 
-    __slots__ = ("amounts", "claim", "until")
+    ``attempt`` is one that was let in without the ledger, ``None`` for all others.
+    """
 
-    def __init__(self, *, claim: Claim, amounts: Sequence[int] | None, until: float) -> None:
+    __slots__ = ("amounts", "attempt", "claim", "until")
+
+    def __init__(
+        self, *, claim: Claim, amounts: Sequence[int] | None, until: float, attempt: Attempt | None = None
+    ) -> None:
         self.claim = claim
         self.amounts = amounts
         self.until = until
+        self.attempt = attempt
 
 
 class Settler:
-    """Settles attempts against one ledger."""
+    """Settles attempts against one ledger.
+
+    Attributes:
+        live: The claims of attempts that are under way, by their ids.
+        allowances: What may be let in while the ledger is away.
+    """
 
     def __init__(self, *, ledger: Ledger, clock: Clock, retry_seconds: float = RETRY_SECONDS) -> None:
         """``retry_seconds``: how long to wait between tries while the store does not answer."""
+        self.live: dict[str, Claim] = {}
+        self.allowances = Allowances()
         self._ledger = ledger
         self._clock = clock
         self._unsettled: deque[_Settlement] = deque(maxlen=UNSETTLED_MAX)
@@ -52,6 +66,7 @@ class Settler:
     async def __call__(self, exchange: Exchange, attempt: Attempt, claim: Claim, gpu_seconds: float) -> None:
         """Settle or release the attempt's claim; fills in its cost. Never raises but for cancellation."""
         now = attempt.ended_at = self._clock.monotonic()
+        self.live.pop(claim.id, None)
         amounts = None
         if _worked(attempt):
             usage = attempt.usage if attempt.usage is not None else _prompt_alone(exchange)
@@ -59,7 +74,13 @@ class Settler:
                 exchange.usage = usage
             attempt.gpu_seconds = gpu_seconds
             cost = attempt.cost_microdollars = attempt.tier.price.cost(usage, gpu_seconds)
-            amounts = [min(amount(unit, usage, cost), AMOUNT_MAX) for unit in claim.concerned.units]
+            seconds = billed_seconds(attempt.tier, gpu_seconds)
+            amounts = [min(amount(unit, usage, cost, seconds), AMOUNT_MAX) for unit in claim.concerned.units]
+        if claim.allowed is not None:
+            self.allowances.ended(attempt.tier, claim.allowed, attempt.cost_microdollars)
+            if amounts is not None:
+                self._keep(_Settlement(claim=claim, amounts=amounts, until=now + LIFE_SECONDS_MAX, attempt=attempt))
+            return
         settlement = _Settlement(claim=claim, amounts=amounts, until=now + claim.life_seconds)
         try:
             await self._book(settlement)
@@ -98,9 +119,16 @@ class Settler:
         self._woken.set()
 
     def _book(self, settlement: _Settlement) -> Awaitable[bool]:
+        if settlement.attempt is not None and settlement.amounts is not None:
+            return self._book_allowed(settlement.claim, settlement.amounts, settlement.attempt)
         if settlement.amounts is None:
             return self._ledger.release(settlement.claim)
         return self._ledger.settle(settlement.claim, settlement.amounts)
+
+    async def _book_allowed(self, claim: Claim, amounts: Sequence[int], attempt: Attempt) -> bool:
+        done = await self._ledger.book(claim, amounts)
+        self.allowances.booked(attempt.tier, attempt.cost_microdollars)
+        return done
 
 
 def _worked(attempt: Attempt) -> bool:

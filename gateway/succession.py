@@ -7,6 +7,7 @@ Requests that have begun stay with the old one; when the last of them has ended,
 import asyncio
 from collections.abc import Callable, Mapping
 
+from gateway.authenticate import check_time
 from gateway.checked_map import CheckedMap
 from gateway.descriptors import Report
 from gateway.exchange import Caller
@@ -48,9 +49,12 @@ class Succession:
         self._swapped: asyncio.Queue[Generation] = asyncio.Queue()
         announce(first, None)
 
-    def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> Caller:
-        """Whose key it is now; see ``Authenticator``."""
-        return self.current.authenticate(authorization, api_key)
+    async def authenticate(self, authorization: bytes | None, api_key: bytes | None) -> Caller:
+        """Whose key it is now, which must not have expired; see ``Authenticator``."""
+        generation = self.current
+        caller = await generation.authenticate(authorization, api_key)
+        check_time(caller, generation.clock.unix())
+        return caller
 
     def names(self, caller: Caller) -> Mapping[str, str]:
         """What the caller may send as ``model`` now; see ``Router.names``."""

@@ -6,12 +6,13 @@ or an address. ``docs/reference/metrics.md`` lists them all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 
 from gateway.record import Charge, RequestRecord
 from gateway.served import ServedMap
+from gateway.telemetry.alert_series import AlertSeries
 from gateway.telemetry.counts import CountFirst, Counts, Owed
 from gateway.telemetry.runpod_series import RunpodSeries
 from gateway.telemetry.series import CounterFamily, Family, GaugeFamily, HistogramFamily
@@ -19,6 +20,7 @@ from gateway.telemetry.snapshot import Snapshot, merged
 from gateway.telemetry.warmth_series import WarmthSeries
 from tiers.price import MICRODOLLARS_PER_DOLLAR
 from tiers.tiermap import TierMap
+from tiers.wording import GPU_SECONDS, MICROSECONDS
 
 _SECONDS = (
     0.01,
@@ -50,6 +52,15 @@ _OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025,
 
 BREAKER_STATES = ("closed", "open", "half-open")
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+
+_KINDS: Final = {
+    "budget_exhausted": "budget",
+    "budget_too_small": "budget",
+    "rate_limited": "rate",
+    "concurrency_limited": "concurrency",
+}
+"""The error's code → what kind of limit refused a request; a request that was served went to a cheaper tier."""
 
 
 class Reading(Protocol):
@@ -107,12 +118,14 @@ class Metrics:
         families: All of them, in the order in which they are exposed.
         registry: Where they are collected.
         warmth: Those of Runpod endpoints' workers.
+        alerts: Those of budgets' alerts.
     """
 
     def __init__(self, tier_map: TierMap, *, version: str, process: int = 0) -> None:
         """``process``: the number of this process among those that are one gateway."""
         self._process = str(process)
         self.warmth = WarmthSeries()
+        self.alerts = AlertSeries()
         self._runpod = RunpodSeries()
         self._counts: dict[tuple[str, ...], Counts] = {}
         self._latest: dict[str, Counts] = {}
@@ -127,6 +140,7 @@ class Metrics:
             *self._build_endpoints(),
             *self.warmth.families,
             *self._runpod.families,
+            *self.alerts.families,
         )
         self.registry = CollectorRegistry()
         self.registry.register(self._noted)
@@ -170,7 +184,13 @@ class Metrics:
         self._refused = CounterFamily(
             "tiergate_refusals_total", "Requests refused by the gateway itself, by error code.", ("tier", "code")
         )
-        return self._requests, self._cost, self._gpu, self._uncounted, self._attempts, self._refused
+        self._limited = CounterFamily(
+            "tiergate_limit_refusals_total",
+            "Requests that a budget or limit refused, sent to a cheaper tier or, in shadow, would have refused.",
+            ("limit", "kind"),
+        )
+        counters = (self._requests, self._cost, self._gpu, self._uncounted, self._attempts, self._refused)
+        return (*counters, self._limited)
 
     def _build_standard(self) -> Sequence[Family]:
         """Under OpenTelemetry's names."""
@@ -277,12 +297,22 @@ class Metrics:
         if record.runpod is not None:
             self._runpod.observe(record.tier, record.endpoint, record.runpod, _end(record))
             held = record.runpod.held_seconds
+        if record.refused_by or record.shadowed:
+            self._observe_limits(record)
         if upstream is not None and record.attempts == 1 and record.outcome == "ok" and record.usage_reported:
             if counts.owed is None and record.charges:
                 counts.owed = self._owed_to(record.charges[0], record)
             counts.note(record, upstream + held)
         else:
             self._observe_other(record, counts)
+
+    def _observe_limits(self, record: RequestRecord) -> None:
+        """Count by which budget or limit, and what it did."""
+        if record.refused_by:
+            kind = _KINDS.get(record.error, "downgrade")
+            self._limited.series((record.refused_by, kind), _end(record)).value += 1
+        for budget in record.shadowed:
+            self._limited.series((budget, "shadow"), _end(record)).value += 1
 
     def _observe_other(self, record: RequestRecord, counts: Counts) -> None:
         """Count a request that was not the usual good one."""
@@ -412,7 +442,9 @@ class Metrics:
 
 
 def _base_unit(amount: int, unit: str) -> float:
-    return amount / MICRODOLLARS_PER_DOLLAR if unit == "USD" else amount
+    if unit == "USD":
+        return amount / MICRODOLLARS_PER_DOLLAR
+    return amount / MICROSECONDS if unit == GPU_SECONDS else amount
 
 
 def _end(record: RequestRecord) -> float:

@@ -56,7 +56,7 @@ class RecordStore:
         """Records lost because the store was away for too long."""
         self._client = client
         self._commands = commands
-        self._stream = f"{{{prefix}}}:records".encode()
+        self._stream = stream_of(prefix)
         self._append = Script.of("gateway.telemetry", "append", key=self._stream, keeps="records")
         self._records_max = records_max
         self._buffer_max = buffer_max
@@ -142,6 +142,11 @@ class RecordStore:
         except (RedisError, OSError) as error:
             raise unavailable(error, keeps="records") from error
         return list(entries)
+
+
+def stream_of(prefix: str) -> bytes:
+    """The stream's key in the store."""
+    return f"{{{prefix}}}:records".encode()
 
 
 def _wait_seconds(failures: int) -> float:

@@ -49,4 +49,5 @@ def error_headers(error: GatewayError) -> list[tuple[bytes, bytes]]:
         headers.append((b"x-should-retry", b"false"))
     if error.status == 401:  # noqa: PLR2004 - RFC 9110 asks for the challenge with this status
         headers.append((b"www-authenticate", b"Bearer"))
+    headers += error.headers
     return headers

@@ -65,7 +65,7 @@ def test_every_tier_map_in_a_page_loads(page: Page) -> None:
     for block in page.blocks("yaml"):
         data = read(block.text, file=page.path).data
         assert isinstance(data, dict), f"{page.path}: no mapping in {block.text!r}"
-        if set(data) <= {"version", "store", "tiers", "routes", "budgets", "keys"}:
+        if set(data) <= {"version", "store", "tiers", "routes", "budgets", "limits", "keys"}:
             tiers = BASE_MAP["tiers"] | yaml.safe_load(block.text).get("tiers", {})
             completed = BASE_MAP | yaml.safe_load(block.text) | {"tiers": tiers}
             load(json.dumps(completed), file=page.path)

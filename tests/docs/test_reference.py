@@ -15,11 +15,13 @@ import deploy.local.engine
 import gateway.cli
 import orchestrator.cli
 from gateway import errors, settings
+from gateway.admin_api import AdminDesk, add_admin
 from gateway.api import Desk, Gateway
 from gateway.budget.ledger import Balance
 from gateway.errors import GatewayError
 from gateway.record import RequestRecord
 from gateway.telemetry.metrics import Metrics
+from gateway.usage_api import UsageDesk, add_usage
 from gateway.wire.headers import _NOT_TO_CLIENT, _TO_UPSTREAM
 from gateway.wire.operations import OPERATIONS
 from orchestrator.settings import CREWAI_ENVIRONMENT
@@ -217,9 +219,21 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
         records=nothing,
         tiers=nothing,
         wake=nothing,
-        reload=nothing,
     )
     application = Gateway(serving=nothing, desk=desk, version="0")
+    add_admin(application, AdminDesk(digest="", office=nothing, reload=nothing, report=nothing))
+    add_usage(
+        application,
+        UsageDesk(
+            authenticate=nothing,
+            admin_digest="",
+            flush=nothing,
+            pages=nothing,
+            ledger=nothing,
+            budgets=nothing,
+            clock=nothing,
+        ),
+    )
     served = {
         f"{method} {route.path.replace(':path', '')}"
         for route in cast("list[Any]", application.routes)

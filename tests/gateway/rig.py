@@ -9,6 +9,7 @@ from gateway.admit import Admission
 from gateway.authenticate import Authenticator, digest
 from gateway.downstream import AsgiClient
 from gateway.exchange import Caller
+from gateway.extension import Extensions
 from gateway.forward import Forwarder
 from gateway.heartbeat import Heartbeats
 from gateway.hold import Hold
@@ -151,11 +152,13 @@ def rig(
         sleeps.append(seconds)
         clock.advance(seconds)
 
-    settler = Settler(ledger=ledger, clock=clock)
-    admission = Admission(ledger=ledger, clock=clock, budgets=budgets, tiers=whole.tiers, abandon=settler.release_later)
     records: list[RequestRecord] = []
-    numbers = itertools.count(1)
-    wakes = CountedWakes()
+    numbers, wakes = itertools.count(1), CountedWakes()
+    settler = Settler(ledger=ledger, clock=clock)
+    admission = Admission(
+        ledger=ledger, clock=clock, budgets=budgets, tiers=whole.tiers, abandon=settler.release_later,
+        live=settler.live, allowances=settler.allowances,
+    )  # fmt: skip
     pipeline = Pipeline(
         authenticate=Authenticator({digest(KEY): caller}),
         route=Router(whole),
@@ -169,6 +172,7 @@ def rig(
             heartbeats=Heartbeats(HEARTBEAT_SECONDS),
             clock=clock,
         ),
+        extensions=Extensions(ledger=ledger, clock=clock),
         observe=Observer(hooks=[lambda record, _: records.append(record)], clock=clock),
         clock=clock,
         request_ids=lambda: f"req_{next(numbers)}",

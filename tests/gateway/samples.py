@@ -11,6 +11,7 @@ from tests.tiers.samples import tier
 from tiers.naming import names
 from tiers.price import TokenPrice
 from tiers.tiermap import Budget, Endpoint, Key, Owner, Route, Tier, TierMap
+from tiers.windows import Window
 
 CHAT = OPERATIONS["/v1/chat/completions"]
 EMBEDDINGS = OPERATIONS["/v1/embeddings"]
@@ -38,7 +39,9 @@ def budget(
     limit: int = 1_000_000, *, name: str = "money", unit: str = "USD", kind: str = "all", pattern: str = "*"
 ) -> Budget:
     """A budget over a window that does not end during a test."""
-    return Budget(name=name, owner=Owner(kind=kind, pattern=pattern), unit=unit, limit=limit, window_seconds=FOREVER)
+    return Budget(
+        name=name, owner=Owner(kind=kind, pattern=pattern), unit=unit, limit=limit, window=Window(seconds=FOREVER)
+    )
 
 
 def tier_map(

@@ -20,6 +20,7 @@ from tests.stores import eventually
 from tiers.holds import Concern, Hold
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Queue, Tier, Timeouts
+from tiers.windows import Window
 
 PATIENT = Queue(length=10, wait_seconds=600)
 
@@ -430,7 +431,7 @@ async def test_a_hold_names_everything_that_the_ledger_needs() -> None:
     await keeper.enter("a", call=asked)
     assert keeper.claims["a"].holds == (
         Hold(
-            Concern(budget="money", owner="*", unit="USD", limit=500, window_seconds=10**9),
+            Concern(budget="money", owner="*", unit="USD", limit=500, window=Window(seconds=10**9)),
             amount=len(asked.body) + 2,
         ),
     )

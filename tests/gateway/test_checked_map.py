@@ -60,6 +60,25 @@ def test_secrets_must_be_there(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "sk-demo" not in problem
 
 
+def test_webhooks_are_read_and_are_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is none is said before the map serves, and is not repeated."""
+    text = TEXT.replace(b"window: 1d", b"window: 1d, alerts: {at: 80%, webhook: env:HOOK}")
+    monkeypatch.setenv("HOOK", "https://hooks.test/T0?sig=1")
+    assert check(text, file="tiers.yaml").known[SecretReference("env", "HOOK")] == "https://hooks.test/T0?sig=1"
+    monkeypatch.setenv("HOOK", "hooks.test/very-secret")
+    [problem] = rejected(text).problems
+    assert problem.startswith("env:HOOK: the webhook's URL is neither http nor https")
+    assert "very-secret" not in problem
+    monkeypatch.delenv("HOOK")
+    [problem] = rejected(text).problems
+    assert "env:HOOK" in problem
+
+
+def test_webhooks_that_stand_in_the_map_need_not_be_read() -> None:
+    text = TEXT.replace(b"window: 1d", b'window: 1d, alerts: {at: 80%, webhook: "https://hooks.test/T0"}')
+    assert len(check(text, file="tiers.yaml").known) == len(SECRETS)
+
+
 @pytest.mark.parametrize("text", [b"", b"\x00", b"\xff\xfe\x00", b"[" * 5000, b"a: &a [*a]", b"1"], ids=repr)
 def test_whatever_is_in_the_file_is_a_problem_and_no_fault(text: bytes) -> None:
     """A gateway that serves goes on."""

@@ -76,6 +76,7 @@ def test_pointless_retries_are_refused_and_others_are_not() -> None:
     assert {kind.__name__ for kind in every_class() if kind.retry} == {
         *("GatewayError", "TierSaturated", "TierCold", "StoreUnavailable", "UpstreamFailed", "UpstreamUnreachable"),
         *("UpstreamAnswered", "UpstreamTimeout", "ClientDisconnected", "GatewayFull", "EndpointsUnavailable"),
+        *("RateLimited", "ConcurrencyLimited"),
     }
 
 

@@ -1,12 +1,14 @@
 """What depends on a tier map is made of it as one piece."""
 
 import io
+from dataclasses import replace
 
 import pytest
 
 from gateway.checked_map import CheckedMap, MapRejected
 from gateway.errors import UpstreamUnreachable
 from gateway.exchange import Caller
+from gateway.extension import Extensions
 from gateway.generation import Generation, Workshop, callers_of
 from gateway.heartbeat import Heartbeats
 from gateway.hold import Hold
@@ -25,7 +27,8 @@ from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import FakeTransport
 from tests.doubles.wakes import CountedWakes
 from tests.gateway.samples import tier_map, token_tier
-from tiers.tiermap import Breaker, Endpoint, Key, SecretReference, Tier, Timeouts
+from tiers.tiermap import Alerts, Breaker, Budget, Endpoint, Key, Owner, SecretReference, Tier, Timeouts
+from tiers.windows import Window
 
 UPSTREAM, CALLER = SecretReference("env", "UPSTREAM"), SecretReference("env", "CALLER")
 KNOWN = {UPSTREAM: "sk-upstream", CALLER: "sk-caller"}
@@ -53,6 +56,7 @@ class Bench:
             ways=Ways(self.connect),
             transports=directly,
             warmths=Warmths(clock),
+            extensions=Extensions(ledger=ledger, clock=clock),
             hold=Hold(
                 wakes=wakes,
                 waker=Waker(wakes=wakes, report=untold),
@@ -133,3 +137,15 @@ def test_a_map_with_a_url_that_cannot_be_called_is_refused() -> None:
         bench.make(tier_at("http://a.test/v1", "gopher://b.test"))
     bench.ways.clear()
     bench.make(tier_at("http://a.test/v1"))
+
+
+def test_alerts_go_where_the_map_says() -> None:
+    """Also where that was read from elsewhere."""
+    told = Alerts(at=(80,), webhook=UPSTREAM)
+    owner, window = Owner(kind="all", pattern="*"), Window(seconds=60)
+    budget = Budget(name="daily", owner=owner, unit="USD", limit=1, window=window, alerts=told)
+    bench = Bench()
+    checked = CheckedMap(tier_map=replace(tier_map(token_tier()), budgets=(budget,), keys=()), text=b"", known=KNOWN)
+    made = bench.workshop.make(checked, ServedMap(generation=1, hash="", loaded_unix=0.0))
+    assert made.webhooks == {("daily", "USD"): "sk-upstream"}
+    assert "sk-upstream" not in repr(made)

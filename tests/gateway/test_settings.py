@@ -1,5 +1,6 @@
 """Settings and secrets: where they come from, and what is said when they cannot be read."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from gateway.settings import (
     secret_references,
 )
 from tests.gateway.samples import tier_map, token_tier
-from tiers.tiermap import Endpoint, Key, SecretReference
+from tiers.tiermap import Alerts, Budget, Endpoint, Key, Owner, SecretReference
+from tiers.windows import Window
 
 
 @pytest.fixture(autouse=True)
@@ -169,6 +171,18 @@ def test_every_secret_of_a_tier_map_is_named() -> None:
         env("CALLER"),
         env("UPSTREAM"),
     ]
+
+
+def test_webhooks_that_are_to_be_read_are_among_the_secrets() -> None:
+    """One that stands in the tier map is not."""
+
+    def budget(webhook: SecretReference | str | None) -> Budget:
+        alerts = None if webhook is None else Alerts(at=(80,), webhook=webhook)
+        owner, window = Owner(kind="all", pattern="*"), Window(seconds=60)
+        return Budget(name="b", owner=owner, unit="USD", limit=1, window=window, alerts=alerts)
+
+    budgets = (budget(None), budget("https://hooks.test/"), budget(env("HOOK")))
+    assert list(secret_references(replace(tier_map(token_tier()), budgets=budgets, keys=()))) == [env("HOOK")]
 
 
 def test_secrets_are_read_from_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,7 +39,7 @@ class Till:
         """One more claim: 500 of each budget, and a slot."""
         self.claims += 1
         concerned = Concerned(concerns(BUDGETS, tier="routing", agent="", key="demo", flow="", run=""))
-        amounts = [amount(unit, Usage(input=500), 500) for unit in concerned.units]
+        amounts = [amount(unit, Usage(input=500), 500, 0.0) for unit in concerned.units]
         slot = SlotClaim(name="routing", capacity=9)
         claim = Claim(
             id=f"req_{self.claims}",

@@ -172,7 +172,7 @@ async def test_it_takes_over_and_refuses_as_a_reload_asks(ground: Ground) -> Non
     assert shown == {"generation": 2, "hash": "good", "loaded_unix": 1.0, "rejected": None}
     assert "tiergate_tier_map_last_reload_successful 1.0" in (await ground.whole.get("/metrics")).text
     with pytest.raises(Unauthorized):
-        ground.succession.authenticate(b"Bearer sk-routing-only", None)
+        await ground.succession.authenticate(b"Bearer sk-routing-only", None)
 
 
 async def test_old_generations_are_not_kept(ground: Ground) -> None:

@@ -31,6 +31,10 @@ COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tes
 # What rehearses Runpod on a clock that runs up to a hundred times as fast: so does every delay of a busy machine there.
 EMULATED_TESTS := tests/acceptance/test_cold_starts.py tests/acceptance/test_emulator_faults_through_gateway.py \
   tests/acceptance/test_four_transports.py
+# What runs on the compiled modules alone, as they serve: whole gateways before faults, which other tests take apart.
+COMPILED_ONLY_TESTS := $(wildcard tests/acceptance/test_sixteen_faults*.py) tests/acceptance/test_continuation.py \
+  tests/acceptance/test_errors.py tests/acceptance/test_faults.py tests/acceptance/test_hostile_clients.py \
+  tests/acceptance/test_openapi_fuzz.py tests/acceptance/test_waking.py tests/acceptance/test_alerts.py
 
 .PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm test-emulated guard fuzz check \
   check-style check-types check-flow-types wheel lock clean
@@ -59,7 +63,7 @@ test: setup compiled ## Run all tests, with coverage, and the gateway's again on
 	$(MAIN)/bin/coverage report --fail-under=95
 
 test-main: setup ## Only those of all but the Flows, not compiled
-	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS),--ignore=$(path)) $(ARGS)
+	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS) $(COMPILED_ONLY_TESTS),--ignore=$(path)) $(ARGS)
 
 test-emulated: setup ## Only those of cold starts, faults and transports on the emulator, by themselves
 	$(MAIN)/bin/coverage run -m pytest $(EMULATED_TESTS) $(ARGS)

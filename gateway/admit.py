@@ -91,10 +91,12 @@ class Admission:
         asked_at = self._clock.monotonic()
         obstacle: NoSlot | NoBudget | None = None
         away: StoreUnavailable | None = None
+        taken = False
         try:
             if not slot.crowded:
                 obstacle = await self._take(exchange, claim)
-            if slot.crowded or obstacle is not None:
+                taken = obstacle is None  # whoever came to wait meanwhile waits behind it
+            if not taken:
                 try:
                     await self._wait(exchange, tier, slot, claim, obstacle)
                 finally:

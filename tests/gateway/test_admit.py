@@ -99,6 +99,22 @@ async def test_a_slot_that_was_given_back_before_anybody_waited_for_it_is_asked_
     assert keeper.admitted == ["a", "b"]
 
 
+async def test_who_has_its_slot_does_not_stand_in_line_behind_who_came_to_wait_meanwhile() -> None:
+    """It would wait for itself: nobody could go on until the first gives up."""
+    keeper = gatekeeper()
+    keeper.ledger.unanswered = answer = Gate()
+    first = keeper.begin("a")
+    await answer.reached.wait()
+    keeper.ledger.unanswered = None
+    second = await keeper.queue("b")
+    answer.opened.set()
+    attempt = await asyncio.wait_for(first, 5)
+    assert attempt.queued_seconds == 0.0
+    await keeper.leave("a")
+    await second
+    assert keeper.admitted == ["a", "b"]
+
+
 async def test_each_attempt_of_a_request_has_a_claim_of_its_own() -> None:
     """The ledger books each id once."""
     keeper = gatekeeper(slots=3)

@@ -143,7 +143,7 @@ class Admission:
         """
         tier, worst = attempt.tier, 0
         if tier.outage.policy == "open":
-            worst = _worst(exchange, attempt)[1]
+            worst = _worst(exchange, attempt, extended=False)[1]
         if not self._allowances.take(tier, worst):
             raise away
         return Claim(
@@ -325,15 +325,13 @@ def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned) -
     """What the request's worst case takes from each budget that concerns it."""
     if exchange.call is None or not concerned.units:
         return ()
-    usage, cost, seconds = _worst(exchange, attempt)
+    usage, cost, seconds = _worst(exchange, attempt, extended=exchange.call.stream)
     # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
     return [min(amount(unit, usage, cost, seconds), AMOUNT_MAX) for unit in concerned.units]
 
 
-def _worst(exchange: Exchange, attempt: Attempt) -> tuple[Usage, int, float]:
-    """The tokens, microdollars and GPU seconds that a request needs at most; of a stream that is paid by GPU time, at
-    first.
-    """
+def _worst(exchange: Exchange, attempt: Attempt, *, extended: bool) -> tuple[Usage, int, float]:
+    """The tokens, microdollars and GPU seconds that a request needs at most; or at first, where it is ``extended``."""
     call, tier = exchange.call, attempt.tier
     if call is None:
         return Usage(), 0, 0.0
@@ -344,7 +342,7 @@ def _worst(exchange: Exchange, attempt: Attempt) -> tuple[Usage, int, float]:
         choices=call.choices,
         generates=exchange.operation.generates,
     )
-    held = first_seconds(tier, stream=call.stream)
+    held = first_seconds(tier, stream=extended)
     return usage, worst_cost(tier, usage, held), billed_seconds(tier, held)
 
 

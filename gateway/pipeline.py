@@ -297,7 +297,7 @@ class Pipeline:
 
     def _extended(self, exchange: Exchange, attempt: Attempt, claim: Claim, presence: Presence) -> Extension | None:
         """Have what a stream holds extended while it runs, where that is less than it may come to."""
-        if not claim.amounts or not _call_of(exchange).stream:
+        if not claim.amounts or claim.allowed is not None or not _call_of(exchange).stream:
             return None
         held = first_seconds(attempt.tier, stream=True)
         since = attempt.admitted_at if attempt.admitted_at is not None else self._clock.monotonic()

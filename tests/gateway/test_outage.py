@@ -10,7 +10,8 @@ from tests.doubles.client import FakeClient
 from tests.doubles.transport import FakeResponse
 from tests.gateway.rig import rig
 from tests.gateway.samples import ANSWER, budget, request, token_tier
-from tiers.tiermap import Outage
+from tiers.price import GpuPrice
+from tiers.tiermap import Outage, Timeouts
 
 OPEN = Outage(policy="open", allowance_microdollars=100)
 
@@ -76,3 +77,19 @@ async def test_what_did_no_work_gives_its_allowance_back(worked: bool) -> None:
     await subject.start(first)
     await asyncio.wait_for(subject.start(second), 5)
     assert second.status == 200
+
+
+async def test_a_stream_that_is_let_in_takes_its_whole_worst_case_and_is_not_extended() -> None:
+    """The ledger has no reservation of it that could grow."""
+    tier = token_tier(
+        price=GpuPrice(microdollars_per_second=1),
+        timeouts=Timeouts(total=300),
+        outage=Outage(policy="open", allowance_microdollars=300),
+    )
+    subject = rig(tier, budgets=(budget(10**9),))
+    subject.transport.then(FakeResponse(ANSWER))
+    subject.ledger.down = {"reserve", "release", "book"}
+    client = FakeClient(request(stream=True))
+    await subject.start(client)
+    assert client.status == StoreUnavailable.status
+    assert subject.ledger.asked["extend"] == 0

@@ -12,9 +12,14 @@ from tiers.tiermap import SecretReference
 EMBEDDED = "embedded"
 """The store that the gateway starts and stops itself."""
 
+SENTINEL_PORT = 26379
+CLUSTER_PORT = 6379
+
+_PORT_MAX = 65_535
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
 _HASH = re.compile(r"(?:sha256:)?([0-9a-f]{64})", re.ASCII | re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}|\[?[0-9A-Fa-f:.]{2,45}\]?", re.ASCII)
+_NODE = re.compile(r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?", re.ASCII)
 _URL_CHARACTERS = re.compile(r"[!-~]+", re.ASCII)
 
 
@@ -34,9 +39,13 @@ def endpoint_url(text: str) -> str:
 
 
 def store_url(text: str) -> str:
-    """``embedded``, or the address of a Redis or Valkey: ``redis://``, ``rediss://`` or ``unix://``."""
+    """``embedded``, or the address of a Redis or Valkey: ``redis://``, ``rediss://`` or ``unix://``; of Sentinels or a
+    cluster: ``redis+sentinel://``, ``redis+cluster://``, and both with ``rediss``.
+    """
     if text == EMBEDDED:
         return text
+    if re.match(r"rediss?\+", text):
+        return _several(text)
     remedy = "write embedded, redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket"
     parts = _split(text, remedy)
     if parts.scheme not in {"redis", "rediss", "unix"}:
@@ -45,6 +54,41 @@ def store_url(text: str) -> str:
         raise Refused("the store's URL names no socket", remedy)
     if parts.scheme != "unix" and not _HOST.fullmatch(parts.hostname or ""):
         raise Refused("the store's URL names no valid host", remedy)
+    return text
+
+
+def store_nodes(text: str, port: int) -> tuple[tuple[str, int], ...]:
+    """``HOST:PORT,HOST:PORT`` → hosts and ports, ``port`` where none is named; at least one."""
+    nodes: list[tuple[str, int]] = []
+    for part in text.split(","):
+        found = _NODE.fullmatch(part)
+        number = int(found[3] or port) if found else 0
+        if not found or not 0 < number <= _PORT_MAX:
+            raise Refused(
+                "the store's URL names a server whose host or port is not valid", "write host:port,host:port,…"
+            )
+        nodes.append((found[1] or found[2], number))
+    return tuple(nodes)
+
+
+def _several(text: str) -> str:
+    """The same of a URL that names several servers."""
+    kind, scheme = text.partition("://")[0].partition("+")[2], text.partition("://")[0]
+    remedy = "write redis+sentinel://host:26379,host:26379/service/0 or redis+cluster://host:6379,host:6379"
+    if kind not in {"sentinel", "cluster"} or not text.startswith(f"{scheme}://"):
+        raise Refused("the store is neither behind Sentinels nor in a cluster", remedy)
+    if not _URL_CHARACTERS.fullmatch(text):
+        raise Refused("the URL holds spaces or characters beyond ASCII", remedy)
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        raise Refused("the URL's host or port is not valid", remedy) from None
+    store_nodes(parts.netloc.rpartition("@")[2], SENTINEL_PORT)
+    path = parts.path.strip("/")
+    if kind == "sentinel" and not re.fullmatch(r"[^/]+(/[0-9]+)?", path):
+        raise Refused("the store's URL names no service of the Sentinels", remedy)
+    if kind == "cluster" and path not in {"", "0"}:
+        raise Refused("the store's URL names a database, of which a cluster has only the one numbered 0", remedy)
     return text
 
 

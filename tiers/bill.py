@@ -20,12 +20,22 @@ class Books:
     Attributes:
         attributed: Tier → what its requests owe.
         starting: Workers that loaded.
-        idle: Workers that could work and had nothing to do.
+        awake: Workers that could work, whether they did or not.
     """
 
     attributed: Mapping[str, int] = field(default_factory=dict)
     starting: int = 0
-    idle: int = 0
+    awake: int = 0
+
+    @property
+    def idle(self) -> int:
+        """Workers that could work and had nothing to do: what was awake and is owed by nobody."""
+        return max(0, self.awake - sum(self.attributed.values()))
+
+    @property
+    def seen(self) -> int:
+        """All that should be on the bill: what was starting or awake, or is owed although nobody saw it."""
+        return sum(self.attributed.values()) + self.starting + self.idle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,20 @@
 import math
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from typing import Final
 
 from tiers.holds import Concern
 from tiers.tiermap import Budget, Concurrency, Owner
 from tiers.usage import Usage
-from tiers.wording import MICROSECONDS
+from tiers.windows import Window
+from tiers.wording import MICROSECONDS, amount_text, duration_text
+
+RUN_USD: Final = "x-tiergate-run-max-usd"
+RUN_CALLS: Final = "x-tiergate-run-max-calls"
+"""What the budgets are called that a run brings with it: as the headers that say how large they are."""
+RUN_BUDGETS: Final = frozenset({RUN_USD, RUN_CALLS})
+RUN_WINDOW: Final = Window(kind="rolling", seconds=30 * 86_400)
+"""How long what a run took is remembered. It rolls: a calendar's would begin anew in the middle of a run."""
 
 
 def concerns(
@@ -22,6 +31,29 @@ def concerns(
         Concern(budget.name, name, budget.unit, budget.limit, budget.window, budget.spent, budget.rate)
         for budget in budgets
         if (name := _owner(budget.owner, names))
+    )
+
+
+def run_concerns(run: str, *, microdollars: int | None, calls: int | None) -> tuple[Concern, ...]:
+    """The budgets that the run of that name brings with it; ``None`` is no bound. A cheaper tier is no way around."""
+    bounds = ((RUN_CALLS, "requests", calls), (RUN_USD, "USD", microdollars))
+    return tuple(
+        [Concern(name, run, unit, limit, RUN_WINDOW, "reject") for name, unit, limit in bounds if limit is not None]
+    )
+
+
+def brought_by_run(concern: Concern) -> bool:
+    """Whether it is one of ``run_concerns``, which do not come back."""
+    return concern.budget in RUN_BUDGETS
+
+
+def limit_text(concern: Concern) -> str:
+    """How large the budget is, and for how long: ``2 USD per 1 d``."""
+    whole = amount_text(concern.limit, concern.unit)
+    return (
+        f"{whole} for the whole run"
+        if brought_by_run(concern)
+        else f"{whole} per {duration_text(concern.window.seconds)}"
     )
 
 

@@ -18,7 +18,7 @@ from tiers.document import (
 )
 from tiers.naming import names
 from tiers.price import GpuPrice, ListedPrice, Price, TokenPrice
-from tiers.runpod_urls import addressed
+from tiers.runpod_urls import addressed, deployed_as
 from tiers.sharing import shared
 from tiers.tiermap import (
     Alerts,
@@ -33,6 +33,7 @@ from tiers.tiermap import (
     Queue,
     Retry,
     Route,
+    SecretReference,
     Tier,
     TierMap,
     Timeouts,
@@ -41,16 +42,22 @@ from tiers.tiermap import (
 from tiers.windows import Window
 
 RATE_SECONDS = 60
+RUNPOD_KEY = SecretReference("env", "RUNPOD_API_KEY")
+"""Where the key of deployed endpoints is read, unless they say otherwise."""
 
 
-def tier_map(document: TierMapDocument, listed: Mapping[str, TokenPrice] = MappingProxyType({})) -> TierMap:
+def tier_map(
+    document: TierMapDocument,
+    listed: Mapping[str, TokenPrice] = MappingProxyType({}),
+    addresses: Mapping[str, str] = MappingProxyType({}),
+) -> TierMap:
     """The tier map of a document that ``tiers.load`` found no problem in; ``listed`` has prices that were looked up, by
-    the name of their tier.
+    the name of their tier, ``addresses`` the URLs of deployed endpoints by their names.
 
     Raises:
         ValueError: It was not checked: a tier has no price.
     """
-    made = {name: _tier(name, tier, listed.get(name)) for name, tier in document.tiers.items()}
+    made = {name: _tier(name, tier, listed.get(name), addresses) for name, tier in document.tiers.items()}
     tiers = MappingProxyType(shared(made))
     return TierMap(
         store=document.store,
@@ -99,7 +106,7 @@ def conditions(when: ConditionsDocument) -> Conditions:
     )
 
 
-def _tier(name: str, tier: TierDocument, listed: TokenPrice | None) -> Tier:
+def _tier(name: str, tier: TierDocument, listed: TokenPrice | None, addresses: Mapping[str, str]) -> Tier:
     timeouts = Timeouts(**tier.timeouts.model_dump())
     return Tier(
         name=name,
@@ -108,9 +115,12 @@ def _tier(name: str, tier: TierDocument, listed: TokenPrice | None) -> Tier:
         price=listed or _price(tier),
         gpu=tier.gpu,
         gpu_count=tier.gpu_count,
-        endpoints=tuple(_endpoint(name, index, endpoint, timeouts) for index, endpoint in enumerate(tier.endpoints)),
+        endpoints=tuple(
+            _endpoint(f"{name}/{index}", endpoint, timeouts, addresses) for index, endpoint in enumerate(tier.endpoints)
+        ),
         context=tier.context,
         output=tier.output,
+        template_tokens=tier.template_tokens,
         slots=tier.slots,
         queue=Queue(length=tier.queue.length, wait_seconds=tier.queue.wait),
         timeouts=timeouts,
@@ -140,15 +150,22 @@ def _price(tier: TierDocument) -> Price:
     raise ValueError("a tier without a price")
 
 
-def _endpoint(tier: str, index: int, endpoint: EndpointDocument, timeouts: Timeouts) -> Endpoint:
+def _endpoint(name: str, endpoint: EndpointDocument, timeouts: Timeouts, addresses: Mapping[str, str]) -> Endpoint:
     own = endpoint.timeouts.model_dump(exclude_none=True)
-    url, transport = addressed(endpoint.url or "", endpoint.transport)
+    if endpoint.deploy is None:
+        url, transport = addressed(endpoint.url or "", endpoint.transport)
+        api_key = endpoint.api_key
+    else:
+        address = addresses.get(name, "")
+        wanted = endpoint.transport or "runpod-queue"
+        url, transport = addressed(address, deployed_as(address) if address else wanted)
+        api_key = endpoint.api_key or RUNPOD_KEY
     return Endpoint(
-        name=f"{tier}/{index}",
+        name=name,
         url=url,
         transport=transport,
         workers=Workers(**endpoint.workers.model_dump()),
-        api_key=endpoint.api_key,
+        api_key=api_key,
         timeouts=replace(timeouts, **own),
     )
 

@@ -60,11 +60,11 @@ def _urls(data: object) -> Iterator[Finding]:
     for path, endpoint in select(data, "tiers", ANY, "endpoints", ANY):
         if not isinstance(endpoint, dict) or endpoint.get("transport") == "litellm":
             continue
-        if endpoint.get("url") is None:
+        if endpoint.get("url") is None and endpoint.get("deploy") is None:
             yield Finding(
                 path=path,
                 message="the endpoint has no url",
-                remedy="add it, up to and including /v1; only LiteLLM's providers have one of their own",
+                remedy="add it, up to and including /v1; or `deploy: {}`, to have it made on Runpod",
             )
 
 

@@ -29,6 +29,7 @@ from tiers.fields import (
     Store,
     Url,
 )
+from tiers.fleet_document import DeployDocument, FleetDocument
 from tiers.form import Form, Text
 from tiers.tiermap import TransportKind
 
@@ -65,6 +66,11 @@ class WorkersDocument(Form):
         description="Requests that one worker takes at once: `MAX_CONCURRENCY` of worker-vllm.",
         examples=[30],
     )
+    idle_timeout: PositiveDuration = Field(
+        default=10.0,
+        description="So long a worker without work is kept, and billed: its idle timeout.",
+        examples=["30s"],
+    )
 
 
 class EndpointDocument(Form):
@@ -74,7 +80,7 @@ class EndpointDocument(Form):
         default=None,
         description=(
             "Base URL of an OpenAI-compatible server, up to and including `/v1`. May be left out with `litellm`: the"
-            " provider's own."
+            " provider's own; and with `deploy`: Runpod's."
         ),
         examples=["http://127.0.0.1:9100/v1", "https://api.runpod.ai/v2/<endpoint id>/openai/v1"],
     )
@@ -94,13 +100,21 @@ class EndpointDocument(Form):
     )
     api_key: SecretName | None = Field(
         default=None,
-        description="Where the endpoint's key is to be read: `env:NAME` or `file:PATH`; none if left out.",
+        description=(
+            "Where the endpoint's key is to be read: `env:NAME` or `file:PATH`; if left out none, with `deploy`"
+            " `env:RUNPOD_API_KEY`."
+        ),
         examples=["env:RUNPOD_API_KEY", "file:/run/secrets/runpod"],
     )
     timeouts: EndpointTimeoutsDocument = Field(
         default=EndpointTimeoutsDocument(),
         description="Its own timeouts; what is left out is the tier's. `total` is always the tier's.",
         examples=[{"headers": "90s", "first_token": "15s"}],
+    )
+    deploy: DeployDocument | None = Field(
+        default=None,
+        description="What `tiergate-deploy` is to make on Runpod for it; its URL comes from there.",
+        examples=[{"tool_parser": "hermes", "gpus": ["L4"]}],
     )
 
 
@@ -285,6 +299,11 @@ class TierDocument(ModelDocument):
         ),
         examples=[1024],
     )
+    template_tokens: Annotated[int, Field(ge=0, le=100_000)] = Field(
+        default=256,
+        description="Tokens that the model's chat template adds of its own at most: budgets hold them for each prompt.",
+        examples=[512],
+    )
     slots: Annotated[int, Field(ge=1, le=100_000)] = Field(
         description="Requests at once, over all endpoints and gateway processes.", examples=[24]
     )
@@ -430,7 +449,7 @@ class TierMapDocument(Form):
     store: Store = Field(
         default="embedded",
         description="Where balances and slots are kept: `embedded` or a Redis or Valkey URL.",
-        examples=["embedded", "redis://127.0.0.1:6379/0", "rediss://store:6380/0"],
+        examples=["embedded", "redis://127.0.0.1:6379/0", "rediss://store:6380/0", "redis+sentinel://one,two/tiergate"],
     )
     tiers: Annotated[dict[str, TierDocument], Field(min_length=1)] = Field(
         description="The tiers by name; callers may send the name as `model`.",
@@ -445,6 +464,11 @@ class TierMapDocument(Form):
                 }
             }
         ],
+    )
+    fleet: FleetDocument | None = Field(
+        default=None,
+        description="What the endpoints with `deploy` have in common, and what is deployed beside them.",
+        examples=[{"name": "acme-prod", "quota": 10}],
     )
     routes: list[RouteDocument] = Field(
         default=[],

@@ -127,7 +127,11 @@ def _pattern(pattern: str) -> WithJsonSchema:
 SecretName = Annotated[SecretReference, _from_text(addresses.secret_reference), WithJsonSchema(_REFERENCE)]
 KeyHash = Annotated[str, _from_text(addresses.key_hash), _pattern("^(sha256:)?[0-9A-Fa-f]{64}$")]
 Url = Annotated[str, _from_text(addresses.endpoint_url), _pattern(r"^https?://[^@?#\s]+$")]
-Store = Annotated[str, _from_text(addresses.store_url), _pattern(r"^(embedded|(redis|rediss|unix)://\S+)$")]
+Store = Annotated[
+    str,
+    _from_text(addresses.store_url),
+    _pattern(r"^(embedded|(redis|rediss|unix|rediss?\+(sentinel|cluster))://\S+)$"),
+]
 Duration = Annotated[float, _from_text(quantities.seconds), WithJsonSchema(_DURATION)]
 PositiveDuration = Annotated[float, _from_text(quantities.positive_seconds), WithJsonSchema(_DURATION)]
 Window = Annotated[BudgetWindow, _from_text(quantities.window), _pattern(quantities.WINDOW_PATTERN)]

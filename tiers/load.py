@@ -5,10 +5,13 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from tiers import consistency, fit, naming, reachability, references
+from tiers import consistency, fit, fleet_rules, naming, reachability, references
 from tiers.build import conditions, tier_map
 from tiers.document import ConditionsDocument, ListedPriceDocument, ModelDocument, TierMapDocument
 from tiers.explain import explain
+from tiers.fleet import Fleet
+from tiers.fleet_addresses import addresses_in
+from tiers.fleet_build import fleet_of
 from tiers.paths import ANY, field_name, select
 from tiers.price import TokenPrice
 from tiers.problems import Finding, Problem, Refused, TierMapInvalid
@@ -24,13 +27,26 @@ Listed = Callable[[str], TokenPrice]
 def load(text: str | bytes, *, file: str, listed: Listed | None = None) -> TierMap:
     """Read, check and build a tier map. ``file`` is only what problems call it; nothing is opened.
 
-    ``listed`` looks up the prices that are left to a list; without it they stay ``ListedPrice``.
+    ``listed`` looks up the prices that are left to a list; without it they stay ``ListedPrice``. Deployed endpoints
+    have the addresses that go with the text (``tiers.fleet_addresses``), and an empty URL where none does.
 
     Raises:
         TierMapInvalid: With every problem that could be found, sorted by place. A value that cannot be read
         hides
             only the rules that need it.
     """
+    document, prices = _checked(text, file, listed)
+    return tier_map(document, prices, addresses_in(text))
+
+
+def load_fleet(text: str | bytes, *, file: str) -> tuple[TierMap, Fleet]:
+    """The tier map, and what is to be deployed for it. Raises as ``load``."""
+    document, prices = _checked(text, file, None)
+    return tier_map(document, prices, addresses_in(text)), fleet_of(document)
+
+
+def _checked(text: str | bytes, file: str, listed: Listed | None) -> tuple[TierMapDocument, dict[str, TokenPrice]]:
+    """The document, with the prices that were looked up. Raises as ``load``."""
     source = read(text, file=file)
     if source.problems and source.data is None:
         raise TierMapInvalid(source.problems)
@@ -43,7 +59,7 @@ def load(text: str | bytes, *, file: str, listed: Listed | None = None) -> TierM
         missing = list(_look_up(document, listed, prices))
         if missing:
             raise TierMapInvalid(_problem(finding, source, file) for finding in missing)
-    return tier_map(document, prices)
+    return document, prices
 
 
 def _look_up(document: TierMapDocument, listed: Listed, prices: dict[str, TokenPrice]) -> Iterator[Finding]:
@@ -67,6 +83,7 @@ def _findings(data: object) -> tuple[list[Finding], TierMapDocument | None]:
         *consistency.findings(data),
         *naming.findings(data),
         *references.findings(data),
+        *([] if document is None else fleet_rules.findings(document)),
         *_rules(data),
     ], document
 

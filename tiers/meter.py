@@ -62,6 +62,10 @@ class Meter:
         self._divide()
         return self._virtual - token
 
+    def give_back(self, seconds: float) -> None:
+        """So much of a request's share is not owed after all: its worker did not work for it so long."""
+        self.attributed -= seconds
+
     def tell(self, now: float, *, workers: float, elsewhere: int) -> None:
         """From ``now`` on so many workers work, and so many requests are in flight from elsewhere.
 

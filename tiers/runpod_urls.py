@@ -37,6 +37,11 @@ def addressed(url: str, transport: TransportKind | None) -> tuple[str, Transport
     return url, transport
 
 
+def deployed_as(url: str) -> TransportKind:
+    """How an endpoint of Runpod's is spoken to that is there under ``url``, whatever a tier map wants it to become."""
+    return "runpod-queue" if _QUEUE.fullmatch(url) is not None else "runpod-load-balancer"
+
+
 def health_base(url: str) -> str | None:
     """The base URL of the Runpod endpoint that is called under ``url``, where its health is told; ``None`` where it is
     not Runpod's.

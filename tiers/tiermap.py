@@ -89,6 +89,8 @@ class Workers:
     """Workers at most; Runpod's own default."""
     slots: int = 30
     """Requests that one worker takes at once; worker-vllm's ``MAX_CONCURRENCY``, with its default."""
+    idle_timeout: float = 10.0
+    """So long a worker without work is kept, and billed; Runpod's own default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +138,8 @@ class Tier:
     """Tokens of prompt and answer together."""
     output: int | None = None
     """Tokens that an answer may have when the caller sets no limit; ``None`` is as many as fit into the context."""
+    template_tokens: int = 256
+    """What the model's chat template adds of its own at most: its first words, a system prompt where there is none."""
     slots: int
     """Requests at once, over all endpoints and gateway processes."""
     queue: Queue = Queue()

@@ -125,3 +125,37 @@ def test_what_is_no_webhook_is_refused_and_not_repeated(text: str, message: str)
 def test_a_webhook_that_was_read_elsewhere_is_a_url() -> None:
     with pytest.raises(Refused, match="neither http nor https"):
         addresses.webhook_url("env:HOOK")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "redis+sentinel://one:26379,two:26379/main",
+        "rediss+sentinel://me:pw@one,[::1]:5/main/3?sentinel_username=you",
+        "redis+cluster://one:6379,two:6379",
+        "rediss+cluster://me:pw@one/0",
+    ],
+)
+def test_a_store_of_several_servers_is_named_by_all_of_them(text: str) -> None:
+    assert addresses.store_url(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("redis+sentinel://:SECRET@one", "no service"),
+        ("redis+sentinel://:SECRET@one/main/x", "no service"),
+        ("redis+sentinel://:SECRET@one:0/main", "not valid"),
+        ("redis+cluster://:SECRET@one/2", "names a database"),
+        ("redis+cluster://:SECRET@", "not valid"),
+        ("redis+cluster://:SECRET@one:99999", "not valid"),
+        ("redis+cluster://[SECRET", "not valid"),
+        ("redis+cluster://SEC RET", "spaces"),
+        ("redis+other://:SECRET@one", "neither"),
+        ("redis+cluster:SECRET", "neither"),
+    ],
+)
+def test_a_store_of_several_servers_that_is_none_is_refused_and_not_repeated(text: str, message: str) -> None:
+    with pytest.raises(Refused, match=message) as caught:
+        addresses.store_url(text)
+    assert "SECRET" not in str(caught.value)

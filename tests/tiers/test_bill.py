@@ -35,7 +35,7 @@ def test_a_bill_has_amounts_and_seconds_follow_from_the_price() -> None:
 
 
 def test_tiers_of_one_endpoint_share_its_overhead_as_their_requests_owe() -> None:
-    books = Books(attributed={"a": 3_000, "b": 1_000}, starting=400, idle=200)
+    books = Books(attributed={"a": 3_000, "b": 1_000}, starting=400, awake=4_200)
     a, b = reconcile(
         day="2026-06-01", endpoint="e", tiers=["a", "b"], books=books, billed=5_000, billed_microdollars=100
     )
@@ -57,10 +57,11 @@ def test_parts_add_up(amount: int, weights: list[int]) -> None:
 
 @given(st.dictionaries(st.sampled_from("abc"), AMOUNTS), AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS)
 def test_every_billed_second_is_booked_somewhere(
-    attributed: dict[str, int], starting: int, idle: int, billed: int, cost: int
+    attributed: dict[str, int], starting: int, awake: int, billed: int, cost: int
 ) -> None:
-    books = Books(attributed=attributed, starting=starting, idle=idle)
+    books = Books(attributed=attributed, starting=starting, awake=awake)
     lines = reconcile(day="d", endpoint="e", tiers=["a"], books=books, billed=billed, billed_microdollars=cost)
     assert sum(each.attributed + each.overhead + each.unexplained for each in lines) == billed
     assert sum(each.billed_microdollars for each in lines) == cost
-    assert sum(each.overhead for each in lines) == starting + idle
+    assert sum(each.attributed + each.overhead for each in lines) == books.seen
+    assert books.seen == starting + max(awake, sum(attributed.values()))

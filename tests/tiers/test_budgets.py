@@ -1,6 +1,16 @@
 import pytest
 
-from tiers.budgets import amount, concerns, limits
+from tiers.budgets import (
+    RUN_CALLS,
+    RUN_USD,
+    RUN_WINDOW,
+    amount,
+    brought_by_run,
+    concerns,
+    limit_text,
+    limits,
+    run_concerns,
+)
 from tiers.holds import Concern
 from tiers.tiermap import Budget, Concurrency, Owner
 from tiers.usage import Usage
@@ -65,3 +75,21 @@ def test_concurrency_limits_belong_to_owners_as_budgets_do() -> None:
     ]
     found = limits(several, tier="routing", agent="writer", key="other", flow="", run="", team="alpha")
     assert [(one.name, owner) for one, owner in found] == [("agent", "writer"), ("team", "alpha"), ("all", "*")]
+
+
+def test_a_run_brings_budgets_of_its_own() -> None:
+    """They are refused for good where they are spent, and remembered for longer than a run takes."""
+    calls = Concern(RUN_CALLS, "r1", "requests", 7, RUN_WINDOW, "reject")
+    money = Concern(RUN_USD, "r1", "USD", 250_000, RUN_WINDOW, "reject")
+    assert run_concerns("r1", microdollars=250_000, calls=7) == (calls, money)
+    assert run_concerns("r1", microdollars=0, calls=None) == (Concern(RUN_USD, "r1", "USD", 0, RUN_WINDOW, "reject"),)
+    assert run_concerns("r1", microdollars=None, calls=None) == ()
+    assert (RUN_WINDOW.kind, RUN_WINDOW.seconds) == ("rolling", 2_592_000)
+
+
+def test_how_long_a_budget_lasts_is_told_as_people_think_of_it() -> None:
+    """A run's is of the run, whatever window keeps it."""
+    [daily] = concerns([budget("tier", "*", "tokens")], tier="routing", agent="", key="demo", flow="", run="")
+    [calls] = run_concerns("r1", microdollars=None, calls=7)
+    assert (limit_text(daily), brought_by_run(daily)) == ("100 tokens per 1 min", False)
+    assert (limit_text(calls), brought_by_run(calls)) == ("7 requests for the whole run", True)

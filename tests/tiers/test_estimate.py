@@ -3,7 +3,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tiers.samples import tier
-from tiers.estimate import answer_bound, billed_seconds, likely_prompt_tokens, likely_tokens, worst_case, worst_cost
+from tiers.estimate import (
+    PLAIN,
+    Prompt,
+    answer_bound,
+    billed_seconds,
+    likely_prompt_tokens,
+    likely_tokens,
+    prompt_bound,
+    worst_case,
+    worst_cost,
+)
 from tiers.price import GpuPrice, TokenPrice
 from tiers.usage import Usage
 
@@ -30,7 +40,7 @@ def test_an_answer_is_bounded_by_the_caller_and_the_context(
 ) -> None:
     usage = worst_case(
         tier(context=1000, output=100),
-        prompt_bytes=10,
+        prompt_tokens=10,
         max_output=max_output,
         choices=choices,
         generates=generates,
@@ -47,14 +57,33 @@ def test_the_tiers_bound_is_set_only_where_the_prompt_surely_leaves_room_for_it(
     assert answer_bound(tier(context=1000, output=None), prompt_bytes=prompt_bytes) is None
 
 
+@pytest.mark.parametrize(
+    ("prompt", "tokens"),
+    [
+        (PLAIN, 100 + 20),
+        (Prompt(count=3), 100 + 3 * 20),
+        (Prompt(rendered=True), 3 * 100 + 2 * 20),
+        (Prompt(count=3, repeated=True), 3 * 100 + 3 * 20),
+        (Prompt(unbounded=True), 1000),
+        (Prompt(unbounded=True, count=2), 2000),
+    ],
+)
+def test_a_prompt_has_no_more_tokens_than_its_bytes_and_what_the_template_adds(prompt: Prompt, tokens: int) -> None:
+    """JSON that the template writes anew has up to three for each byte; what is said once may stand in many prompts."""
+    assert prompt_bound(tier(context=1000, template_tokens=20), prompt, body_bytes=100) == tokens
+
+
 def test_no_prompt_is_longer_than_the_context() -> None:
-    assert worst_case(tier(context=1000), prompt_bytes=10**6, max_output=1).input == 1000
+    """But several are, together."""
+    served = tier(context=1000)
+    assert prompt_bound(served, PLAIN, body_bytes=10**6) == 1000
+    assert prompt_bound(served, Prompt(count=3), body_bytes=10**6) == 3000
 
 
 @given(text=st.text(max_size=50), answer=st.integers(min_value=1, max_value=2000))
 def test_the_worst_case_covers_a_tokenizer_that_spends_a_token_on_every_byte(text: str, answer: int) -> None:
-    used = len(text.encode())
-    usage = worst_case(tier(context=1000), prompt_bytes=used, max_output=answer)
+    used, served = len(text.encode()), tier(context=1000, template_tokens=0)
+    usage = worst_case(served, prompt_tokens=prompt_bound(served, PLAIN, body_bytes=used), max_output=answer)
     assert usage.input >= used
     assert usage.output >= min(answer, 1000)
 

@@ -149,3 +149,10 @@ def test_two_processes_are_wrong_by_no_more_than_they_know_late(steps: list[tupl
     for meter in meters:
         meter.tell(now, workers=workers, elsewhere=0)
     assert abs(sum(meter.attributed for meter in meters) - busy) <= workers * every * len(meters) * len(steps) + 1e-6
+
+
+def test_what_is_not_owed_after_all_is_given_back() -> None:
+    meter = Meter()
+    assert meter.finish(meter.start(0.0), 3.0) == 3.0
+    meter.give_back(1.0)
+    assert meter.attributed == 2.0

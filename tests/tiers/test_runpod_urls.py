@@ -2,7 +2,7 @@
 
 import pytest
 
-from tiers.runpod_urls import addressed, health_base
+from tiers.runpod_urls import addressed, deployed_as, health_base
 from tiers.tiermap import TransportKind
 
 OWN = "https://api.runpod.ai/v2/abc123"
@@ -49,3 +49,16 @@ def test_the_transport_is_what_was_written_or_what_the_address_tells(
 def test_runpods_health_address_is_known_from_the_endpoints(url: str, base: str | None) -> None:
     """No worker is woken by asking there."""
     assert health_base(url) == base
+
+
+@pytest.mark.parametrize(
+    ("url", "transport"),
+    [
+        ("https://api.runpod.ai/v2/abc", "runpod-queue"),
+        ("http://127.0.0.1:8090/v2/abc", "runpod-queue"),
+        ("https://abc.api.runpod.ai/v1", "runpod-load-balancer"),
+        ("http://127.0.0.1:8090/lb/abc/v1", "runpod-load-balancer"),
+    ],
+)
+def test_what_is_there_tells_how_it_is_spoken_to(url: str, transport: str) -> None:
+    assert deployed_as(url) == transport

@@ -31,7 +31,7 @@ def test_it_is_a_valid_schema_that_stands_alone() -> None:
     assert found["$defs"]["TierDocument"]["properties"]["gpu"]["examples"] == list(catalogue())
 
 
-@pytest.mark.parametrize("name", ["local.yaml", "overflow.yaml", "runpod.yaml"])
+@pytest.mark.parametrize("name", ["fleet.yaml", "local.yaml", "overflow.yaml", "runpod.yaml"])
 def test_the_shipped_maps_are_valid(name: str) -> None:
     text = (EXAMPLES / name).read_text(encoding="utf-8")
     assert _errors(text) == []
@@ -39,7 +39,12 @@ def test_the_shipped_maps_are_valid(name: str) -> None:
 
 
 def test_every_shipped_map_is_tested() -> None:
-    assert sorted(path.name for path in EXAMPLES.glob("*.yaml")) == ["local.yaml", "overflow.yaml", "runpod.yaml"]
+    assert sorted(path.name for path in EXAMPLES.glob("*.yaml")) == [
+        "fleet.yaml",
+        "local.yaml",
+        "overflow.yaml",
+        "runpod.yaml",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""Addresses of deployed endpoints, and how they go with a tier map's text."""
+
+from pathlib import Path
+
+import pytest
+
+from tiers.fleet_addresses import addresses_in, addresses_of, state_file, with_addresses
+from tiers.problems import Refused
+
+STATE = '{"version": 1, "endpoints": {"routing/0": {"id": "a", "url": "https://api.runpod.ai/v2/a/"}}}'
+FOUND = {"routing/0": "https://api.runpod.ai/v2/a"}
+
+
+def test_the_state_tells_where_endpoints_are() -> None:
+    assert addresses_of(STATE) == FOUND
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"endpoints": []}', '{"endpoints": {"a": {}}}', '{"endpoints": {"a": {"url": "ftp://a"}}}'],
+)
+def test_what_is_no_state_is_refused(text: str) -> None:
+    with pytest.raises(Refused, match="cannot be read"):
+        addresses_of(text)
+
+
+def test_addresses_go_with_the_text_and_are_found_in_it() -> None:
+    text = with_addresses(b"version: 1\ntiers: {}", FOUND)
+    assert text.startswith(b"version: 1\ntiers: {}\n# ")
+    assert addresses_in(text) == addresses_in(text.decode()) == FOUND
+
+
+def test_without_addresses_the_text_is_itself() -> None:
+    assert with_addresses(b"version: 1", {}) == b"version: 1"
+    assert addresses_in(b"version: 1") == {}
+
+
+@pytest.mark.parametrize("tail", [b"{}\nmore: 1\n", b"{\n", b"[1]\n", b"{}"])
+def test_a_comment_that_only_looks_like_it_is_a_comment(tail: bytes) -> None:
+    assert addresses_in(b"version: 1\n# deployed by tiergate-deploy: " + tail) == {}
+
+
+def test_the_state_stands_beside_the_map() -> None:
+    assert state_file(Path("a/tiers.yaml")) == Path("a/tiers.fleet.json")
+    assert state_file(Path("a/tiers.yaml"), Path("b.json")) == Path("b.json")

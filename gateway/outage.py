@@ -32,6 +32,10 @@ class Allowances:
         self._running[tier.name] -= 1
         self._taken[tier.name] -= taken - spent
 
-    def booked(self, tier: Tier, spent: int) -> None:
+    def owed(self, tier: str, spent: int) -> None:
+        """A process that is gone let in what cost so much, and it is booked by this one."""
+        self._taken[tier] += spent
+
+    def booked(self, tier: str, spent: int) -> None:
         """What it cost has been booked."""
-        self._taken[tier.name] -= spent
+        self._taken[tier] -= spent

@@ -8,7 +8,7 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
-from gateway.store.resp import NOTHING, Reply, reader
+from gateway.store.resp import NOTHING, NotServingError, Reply, reader
 
 REPLY_BYTES_MAX = 32 * 1024 * 1024
 """How much of one reply is taken, at most; scripts answer with a few hundred bytes."""
@@ -67,7 +67,8 @@ class Line(asyncio.Protocol):
         """See ``asyncio.Protocol``."""
         self._transport = transport  # type: ignore[assignment]  # what streams get, also uvloop's own class
         # What is written leaves at once and not at the end of the loop's turn: it was gathered here already.
-        self._transport.set_write_buffer_limits(high=0)
+        # One byte and not none: over TLS asyncio calls a connection full that holds as much as it may, so an empty one.
+        self._transport.set_write_buffer_limits(high=1)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See ``asyncio.Protocol``."""
@@ -83,13 +84,18 @@ class Line(asyncio.Protocol):
         gets = self._reader.gets
         self._unparsed_bytes += len(data)
         reply: Any = NOTHING
+        leave: NotServingError | None = None
         try:
             self._reader.feed(data)
             while (reply := gets()) is not NOTHING:
                 future = waiting.popleft()
                 if future.done():
+                    if isinstance(reply, NotServingError):
+                        leave = reply
                     continue
                 if isinstance(reply, RedisError):
+                    if isinstance(reply, NotServingError):
+                        leave = reply
                     future.set_exception(reply)
                 else:
                     future.set_result(reply)
@@ -103,6 +109,8 @@ class Line(asyncio.Protocol):
         if len(waiting) < before:
             self.answered += before - len(waiting)
             self._unparsed_bytes = 0
+            if leave is not None:
+                self.end(NotServingError(str(leave)))
         elif self._unparsed_bytes > REPLY_BYTES_MAX:
             self.end(RedisConnectionError(f"{self._name} sent a reply of more than {REPLY_BYTES_MAX} bytes."))
 

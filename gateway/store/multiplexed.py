@@ -1,19 +1,20 @@
 """One connection over which all commands of the process go, each turn of the event loop in one write.
 
-For one server: neither Cluster's redirections nor Sentinel's discovery are followed. Large reads belong on a
-connection of their own, since replies come in the order of the commands.
+To one server at a time, which serves all keys. Where that may be another one each time, it is looked for before each
+connection (``gateway.store.locating``), and a server that says that it does not serve them is left. Large reads belong
+on a connection of their own, since replies come in the order of the commands.
 """
 
 import asyncio
 from collections import deque
+from typing import Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from gateway.store.address import Address
 from gateway.store.line import Line
-from gateway.store.resp import Reply, command
+from gateway.store.resp import NotServingError, Reply, command
 
 WAITING_MAX = 100_000
 """Commands without an answer, at most; more are refused."""
@@ -28,16 +29,28 @@ BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5)
 _TICKS = 4
 
 
+class Where(Protocol):
+    """What can be connected to: an ``Address``, or a ``Located`` one. ``name`` is for messages; no secrets."""
+
+    @property
+    def name(self) -> str:
+        """Which store it is."""
+
+    async def open(self, loop: asyncio.AbstractEventLoop) -> Line:
+        """Connect and log in. Raises ``OSError`` or ``RedisError``; redis-py's ``TimeoutError`` is a silence."""
+
+
 class Multiplexed:
     """Sends commands in the order in which ``execute`` was called, and the store runs them in that order.
 
-    Connects with the first command, and again with the next one after the connection was lost. Belongs to the event
-    loop on which it is made.
+    Connects with the first command, and again with the next one after the connection was lost. A store that fell silent
+    is not waited for by one command after the other: commands fail at once until it has answered a PING, which is sent
+    again and again on connections of its own. Belongs to the event loop on which it is made.
     """
 
     def __init__(
         self,
-        address: Address,
+        address: Where,
         *,
         answer_seconds: float = ANSWER_SECONDS,
         connect_seconds: float = CONNECT_SECONDS,
@@ -58,6 +71,8 @@ class Multiplexed:
         self._connecting: asyncio.Task[None] | None = None
         self._failures = 0
         self._failure = ""
+        # Why commands are refused while a store that fell silent is looked for; empty while it is not.
+        self._silence = ""
         self._retry_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         # How many answers will have come once all that was sent before a tick is answered; one per tick.
@@ -92,6 +107,11 @@ class Multiplexed:
                 self._loop.call_soon(self._flush)
         return future
 
+    def leave(self, reason: str) -> None:
+        """End the connection, if there is one: the next command makes a new one. Those who wait get an error."""
+        if self._line is not None:
+            self._line.end(NotServingError(reason))
+
     async def aclose(self) -> None:
         """Wait for the answers to what was sent, as long as for any answer; then refuse everything."""
         if not self._closed and (self._queued or self._waiting):
@@ -104,6 +124,7 @@ class Multiplexed:
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.wait([self._connecting])
+            self._silence = ""
         if self._line is not None:
             line = self._line
             line.end(RedisConnectionError("The connection was closed."))
@@ -117,6 +138,8 @@ class Multiplexed:
         """Why a command cannot even wait for a connection; empty if it can."""
         if self._closed:
             return f"The connection to {self._address.name} is closed."
+        if self._silence:
+            return self._silence
         return self._failure if self._loop.time() < self._retry_at else ""
 
     def _flush(self) -> None:
@@ -138,18 +161,62 @@ class Multiplexed:
             self._watch(line)
 
     async def _connect(self) -> None:
+        silent = False
         try:
             async with asyncio.timeout(self._connect_seconds):
                 line = await self._address.open(self._loop)
         except TimeoutError:
+            silent = True
             self._failed(f"no connection to {self._address.name} within {self._connect_seconds:g} seconds.")
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who wait
+            silent = isinstance(error, RedisTimeoutError)
             self._failed(f"no connection to {self._address.name} ({type(error).__name__}: {error}).", error)
         else:
             self._take(line)
         finally:
             self._connecting = None
+        if silent:
+            self._look_for_it(self._failure)
         self._flush()
+
+    def _look_for_it(self, silence: str) -> None:
+        """Refuse commands, saying ``silence``, until the store answers a PING."""
+        self._fail_queued(RedisTimeoutError(silence))
+        if not self._closed:
+            self._silence = silence
+            self._connecting = self._loop.create_task(self._probe())
+
+    async def _probe(self) -> None:
+        failures = 0
+        while not await self._answers():
+            await asyncio.sleep(BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+            failures += 1
+        self._silence, self._connecting = "", None
+        self._failures, self._retry_at = 0, 0.0
+
+    async def _answers(self) -> bool:
+        """Whether the store answers on a new connection, which is then the one for commands."""
+        line: Line | None = None
+        answered = False
+        try:
+            async with asyncio.timeout(self._connect_seconds + self._answer_seconds):
+                line = await self._address.open(self._loop)
+                await line.ask(command("PING"))
+            answered = True
+        except ResponseError:
+            # A refusal is an answer too, and commands get their own. Loading and a login's failure are none of these.
+            answered = line is not None
+        except TimeoutError:
+            return False
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to those who ask meanwhile
+            self._silence = f"No connection to {self._address.name} ({type(error).__name__}: {error})."
+        finally:
+            if line is not None and not answered:
+                line.end(RedisConnectionError(f"{self._address.name} did not answer a PING."))
+        if line is None or not answered or line.ended is not None:
+            return False
+        self._take(line)
+        return True
 
     def _take(self, line: Line) -> None:
         if line.ended is not None:
@@ -198,7 +265,9 @@ class Multiplexed:
         """Look whether the answers that were due are there: one timer for all commands."""
         self._timer = None
         if len(self._due) == _TICKS and self._due[0] > line.answered:
-            line.end(RedisTimeoutError(f"{self._address.name} did not answer within {self._answer_seconds:g} seconds."))
+            silence = f"{self._address.name} did not answer within {self._answer_seconds:g} seconds."
+            line.end(RedisTimeoutError(silence))
+            self._look_for_it(silence)
         elif line.waiting:
             self._due.append(line.answered + len(line.waiting))
             self._watch(line)

@@ -1,10 +1,12 @@
 """Opening the store that the tier map names."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote, unquote, urlsplit
+from typing import Any
+from urllib.parse import quote
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -15,16 +17,17 @@ from redis.exceptions import RedisError
 from gateway.errors import StoreUnavailable
 from gateway.store.address import Address
 from gateway.store.embedded import LOG_NAME, PATIENCE, Patience, Report, embedded_valkey, to_logging
+from gateway.store.locating import Located, LocatedConnection, LocatedTlsConnection, Locator, follow, locator_of
 from gateway.store.multiplexed import ANSWER_SECONDS, CONNECT_SECONDS, Multiplexed
 from gateway.store.resp import command
 from gateway.store.script import Commands
+from gateway.store.url import StoreUrl, parse_store_url
 
 EMBEDDED = "embedded"
 CONNECTIONS_MAX = 32
 """Connections of one process; who needs one more waits for it as long as for an answer."""
 IDLE_CHECK_SECONDS = 15.0
 """A connection that was idle this long is tried with a PING before it is used."""
-PORT = 6379
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +58,7 @@ class Store:
 async def open_store(
     url: str, *, data_directory: Path, patience: Patience = PATIENCE, report: Report = to_logging
 ) -> AsyncIterator[Store]:
-    """Open ``url``: ``embedded``, or ``redis://``, ``rediss://`` or ``unix://`` as redis-py writes them.
+    """Open ``url``: ``embedded``, or one that ``gateway.store.url`` reads.
 
     A store elsewhere need not answer yet: it is connected to when it is used. The embedded one is started
     here, keeps its data in ``data_directory`` and ends with the context; ``patience`` is only for it, and
@@ -68,7 +71,7 @@ async def open_store(
     if url == EMBEDDED:
         async with (
             embedded_valkey(data_directory, patience=patience, report=report) as socket,
-            _connected(f"unix://{quote(str(socket))}") as (client, commands),
+            _connected(parse_store_url(f"unix://{quote(str(socket))}")) as (client, commands),
         ):
             server = await client.info("server")
             yield Store(
@@ -78,20 +81,20 @@ async def open_store(
                 remedy=f"It is started again by itself; its log is {data_directory / LOG_NAME}.",
             )
     else:
-        description = _description(url)
-        async with _connected(url) as (client, commands):
+        parsed = parse_store_url(url)
+        async with _connected(parsed) as (client, commands):
             yield Store(
                 client=client,
                 commands=commands,
-                description=description,
+                description=parsed.description,
                 remedy="Start it, or correct `store` in the tier map.",
             )
 
 
 @asynccontextmanager
-async def _connected(url: str) -> AsyncIterator[tuple[Redis, Multiplexed]]:
+async def _connected(url: StoreUrl) -> AsyncIterator[tuple[Redis, Multiplexed]]:
     pool = BlockingConnectionPool.from_url(
-        url,
+        url.plain,
         max_connections=CONNECTIONS_MAX,
         timeout=ANSWER_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
@@ -114,32 +117,37 @@ async def _connected(url: str) -> AsyncIterator[tuple[Redis, Multiplexed]]:
         raise ValueError(f"the store's URL has an option that the client does not know: {error}") from error
     except (OSError, RedisError) as error:
         raise ValueError(f"the store's URL has TLS options that cannot be used: {error}") from error
+    where: Address | Located = address
+    if url.nodes:
+        locator = locator_of(url, pool.connection_kwargs, tls=address.tls is not None)
+        where = Located(locator, address)
+        _follow(pool, locator, tls=address.tls is not None)
     client = Redis.from_pool(pool)
     commands = Multiplexed(
-        address,
+        where,
         answer_seconds=pool.connection_kwargs["socket_timeout"],
         connect_seconds=pool.connection_kwargs["socket_connect_timeout"],
     )
+
+    async def leave() -> None:
+        commands.leave("The store has moved to another server.")
+        await pool.disconnect(inuse_connections=False)
+
+    following = None
+    if url.service and isinstance(where, Located):
+        following = asyncio.get_running_loop().create_task(follow(where, leave))
     try:
         yield client, commands
     finally:
+        if following is not None:
+            following.cancel()
+            await asyncio.wait([following])
         await commands.aclose()
         await client.aclose()
 
 
-def _description(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or PORT
-    except ValueError as error:
-        raise ValueError("the store's URL has no valid host and port") from error
-    match parts.scheme:
-        case "unix" if parts.path:
-            return f"unix://{unquote(parts.path)}"
-        case "redis" | "rediss" if parts.hostname:
-            host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-            return f"{parts.scheme}://{host}:{port}/{parts.path.strip('/') or '0'}"
-        case _:
-            raise ValueError(
-                "store is neither `embedded` nor a URL: redis://HOST:6379/0, rediss://HOST:6379/0 or unix:///PATH"
-            )
+def _follow(pool: BlockingConnectionPool, locator: Locator, *, tls: bool) -> None:
+    """Have the pool's connections look for the store each time."""
+    settings: dict[str, Any] = pool.connection_kwargs
+    settings["locator"] = locator
+    pool.connection_class = LocatedTlsConnection if tls else LocatedConnection

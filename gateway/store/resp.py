@@ -11,20 +11,28 @@ from redis.exceptions import (
     NoPermissionError,
     NoScriptError,
     OutOfMemoryError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from gateway.errors import StoreUnavailable
 
+
+class NotServingError(RedisConnectionError):
+    """The server has not the store's keys, or only a copy of them: another one serves them, or will soon."""
+
+
 _ERRORS: dict[str, type[RedisError]] = {
+    "CLUSTERDOWN": NotServingError,
     "LOADING": BusyLoadingError,
+    "MASTERDOWN": NotServingError,
+    "MOVED": NotServingError,
     "NOAUTH": AuthenticationError,
     "NOPERM": NoPermissionError,
     "NOSCRIPT": NoScriptError,
     "OOM": OutOfMemoryError,
-    "READONLY": ReadOnlyError,
+    "READONLY": NotServingError,
     "WRONGPASS": AuthenticationError,
 }
 """The first word of an error reply → its class; every other word is a ``ResponseError``."""
@@ -85,7 +93,9 @@ def reader() -> hiredis.Reader:
 
 def error_of(text: str) -> RedisError:
     """The exception that stands for an error reply."""
-    return _ERRORS.get(text.partition(" ")[0], ResponseError)(text)
+    # Before Redis 7 a script's error is told within one of its own.
+    word = "READONLY" if "-READONLY " in text else text.partition(" ")[0]
+    return _ERRORS.get(word, ResponseError)(text)
 
 
 def unavailable(error: Exception, *, keeps: str) -> StoreUnavailable:

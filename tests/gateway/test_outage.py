@@ -27,8 +27,17 @@ def test_worst_cases_are_let_in_up_to_the_allowance_and_what_they_did_not_use_co
     allowances.ended(tier, 60, 10)
     assert allowances.take(tier, 90)
     assert not allowances.take(tier, 1)
-    allowances.booked(tier, 10)
+    allowances.booked(tier.name, 10)
     assert allowances.take(tier, 10)
+
+
+def test_what_a_process_that_is_gone_let_in_counts_until_it_is_booked() -> None:
+    """Else a gateway that ends and starts again all the time would have the allowance each time."""
+    allowances, tier = Allowances(), token_tier(outage=OPEN, slots=9)
+    allowances.owed(tier.name, 60)
+    assert not allowances.take(tier, 60)
+    allowances.booked(tier.name, 60)
+    assert allowances.take(tier, 60)
 
 
 def test_no_more_run_at_once_than_the_tier_has_slots() -> None:

@@ -14,7 +14,7 @@ from gateway.errors import StoreUnavailable
 from gateway.record import Charge, RequestRecord
 from gateway.store import open_store
 from gateway.store.multiplexed import Multiplexed
-from gateway.telemetry.records import BATCH_MAX, PAGE_RECORDS, RecordStore
+from gateway.telemetry.records import BATCH_MAX, FORGET_BATCH, PAGE_RECORDS, RecordStore
 from tests.stores import client_of, commands_of, eventually
 
 pytestmark = pytest.mark.integration
@@ -125,6 +125,21 @@ async def test_the_store_keeps_about_the_number_that_is_set(client: Redis, comma
     rows = await records.recent(key=None, run=None, limit=1000)
     assert 100 <= len(rows) < 300
     assert rows[-1]["request_id"] == "999"
+
+
+async def test_records_of_requests_that_came_too_long_ago_are_forgotten(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
+    """All of them, however many there are; not those that are as old as the oldest to keep."""
+    records = RecordStore(client, commands, prefix=prefix)
+    for i in range(BATCH_MAX * (FORGET_BATCH + 2)):
+        records.add(record(f"old-{i}"))
+    await records.flush()
+    records.add(msgspec.structs.replace(record("new"), received_unix=1_800_000_001.0))
+    await records.flush()
+    assert await records.forget(1_800_000_001.0) == FORGET_BATCH + 2
+    assert await records.forget(1_800_000_001.0) == 0
+    assert [row["request_id"] for row in await records.recent(key=None, run=None, limit=9)] == ["new"]
 
 
 async def test_while_the_store_is_away_the_latest_records_wait(tmp_path: Path) -> None:

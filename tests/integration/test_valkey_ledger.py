@@ -10,7 +10,7 @@ from redis.asyncio import Redis
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from gateway.budget.ledger import ENDED_SECONDS, NoBudget, NoSlot, Reserved
+from gateway.budget.ledger import ENDED_SECONDS, Claim, NoBudget, NoSlot, Reserved
 from gateway.budget.valkey import ValkeyLedger
 from gateway.clock import SystemClock
 from gateway.errors import StoreUnavailable
@@ -217,6 +217,85 @@ async def test_a_refusal_writes_nothing(client: Redis, commands: Multiplexed, pr
     assert isinstance(await ledger.reserve(claim("full", hold(1, window=window), slots=1)), NoSlot)
     assert isinstance(await ledger.extend(claim("r", hold(3, window=window)), [9]), NoBudget)
     assert await all_of_it() == before
+
+
+class Lines:
+    """Processes that want slots of one tier, each with a line; time is moved."""
+
+    def __init__(self, client: Redis, commands: Multiplexed, prefix: str) -> None:
+        self._client = client
+        self._time = f"{{{prefix}}}:time"
+        self._now = START
+        self.ledger = ValkeyLedger(MovedCommands(commands, self._time), prefix=prefix, clock=lambda: self._now)
+        self._asked = 0
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += seconds
+        await set_time(self._client, self._time, self._now)
+
+    async def ask(self, line: str, *, slots: int = 1) -> Claim | None:
+        """Whoever stands first in that line asks ("": who stands in none); the claim, where there was a slot for it."""
+        self._asked += 1
+        one = claim(f"c{self._asked}", slots=slots, life=600)
+        answer = await self.ledger.reserve(one, line)
+        assert isinstance(answer, Reserved | NoSlot)
+        return one if isinstance(answer, Reserved) else None
+
+
+async def test_a_slot_goes_to_the_line_that_has_asked_in_vain_for_longest(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
+    """And not to the process that gave it back, nor to who has just come, however soon these ask."""
+    lines = Lines(client, commands, prefix)
+    await lines.wait(0)
+    held = await lines.ask("a")
+    assert held is not None
+    for line in ("b", "c", "b", "c"):
+        assert await lines.ask(line) is None
+        await lines.wait(0.1)
+    await lines.ledger.release(held)
+    assert [await lines.ask(line) for line in ("a", "", "c")] == [None, None, None]
+    held = await lines.ask("b")
+    assert held is not None
+    await lines.ledger.release(held)
+    assert [await lines.ask(line) for line in ("b", "a", "")] == [None, None, None]
+    assert await lines.ask("c") is not None
+
+
+async def test_one_slot_is_kept_and_no_more(client: Redis, commands: Multiplexed, prefix: str) -> None:
+    """Where two are free, others may have one."""
+    lines = Lines(client, commands, prefix)
+    await lines.wait(0)
+    held = [await lines.ask("a", slots=2), await lines.ask("a", slots=2)]
+    for _ in range(3):
+        assert await lines.ask("b", slots=2) is None
+        await lines.wait(0.1)
+    for one in held:
+        assert one is not None
+        await lines.ledger.release(one)
+    assert await lines.ask("a", slots=2) is not None
+    assert await lines.ask("a", slots=2) is None
+    assert await lines.ask("b", slots=2) is not None
+
+
+async def test_a_slot_is_not_kept_for_who_asks_no_more_or_has_just_begun_to(
+    client: Redis, commands: Multiplexed, prefix: str
+) -> None:
+    """It gave up, or its process died; or a poll or two will do."""
+    lines = Lines(client, commands, prefix)
+    await lines.wait(0)
+    held = await lines.ask("a")
+    assert held is not None
+    for _ in range(3):
+        assert await lines.ask("b") is None
+        await lines.wait(0.1)
+    await lines.wait(1.0)
+    assert await lines.ask("c") is None
+    await lines.wait(0.1)
+    assert await lines.ask("c") is None
+    await lines.ledger.release(held)
+    assert await lines.ask("a") is not None
 
 
 async def test_a_reservation_of_the_last_release_is_settled(client: Redis, commands: Multiplexed, prefix: str) -> None:

@@ -34,9 +34,12 @@ class KeptTransport:
 
 
 def test_what_is_written_leaves_at_once(line: Line, transport: KeptTransport) -> None:
-    """It was gathered before: a loop that gathers, too, would only keep the store waiting."""
+    """It was gathered before: a loop that gathers, too, would only keep the store waiting.
+
+    With a bound of nothing, asyncio's TLS now and then calls the empty connection full, and no command leaves.
+    """
     assert not line.full
-    assert transport.buffered_at_most == 0
+    assert transport.buffered_at_most == 1
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.store.address import Address
-from gateway.store.line import REPLY_BYTES_MAX
+from gateway.store.line import REPLY_BYTES_MAX, Line
 from gateway.store.multiplexed import BACKOFF_SECONDS, TOGETHER_MAX, Multiplexed
-from gateway.store.resp import command
+from gateway.store.resp import NotServingError, command
 from tests.doubles.scripted_server import Close, Receive, Reset, ScriptedServer, Send, Step, Until
 from tests.doubles.store_steps import OK, Commands
 from tests.stores import eventually
@@ -130,7 +130,8 @@ async def test_commands_that_waited_for_room_when_the_connection_was_lost_go_ove
 
 async def test_silence_is_given_up_and_then_the_connection_too() -> None:
     """A late answer must not reach another command; nobody waits longer than a quarter over the time."""
-    async with connected([Commands(2)], [Commands(), Send(OK)], answer_seconds=0.2) as (commands, server):
+    back: list[Step] = [Commands(), Send(OK), Commands(), Send(OK)]
+    async with connected([Commands(2)], back, answer_seconds=0.2) as (commands, server):
         loop = asyncio.get_running_loop()
         start = loop.time()
         replies = await asyncio.gather(commands.execute("a"), commands.execute("b"), return_exceptions=True)
@@ -138,6 +139,118 @@ async def test_silence_is_given_up_and_then_the_connection_too() -> None:
         assert loop.time() - start >= 0.2
         assert await retried(commands) == b"OK"
         await server.until(lambda: server.open == 1)
+
+
+async def test_while_a_store_is_silent_commands_fail_at_once_until_it_answers_a_ping() -> None:
+    """Nobody waits for it one after the other, none of the refused reaches it, and no command is needed to notice that
+    it is back. A store that still loads is not back.
+    """
+    gate = asyncio.Event()
+    back: list[Step] = [Commands(), Until(gate), Send(OK), Commands(), Send(b":1\r\n")]
+    loading: list[Step] = [Commands(), Send(b"-LOADING the data set\r\n")]
+    async with connected([Commands()], loading, back, answer_seconds=0.1) as (commands, server):
+        with pytest.raises(RedisTimeoutError):
+            await commands.execute("first")
+        await server.until(lambda: server.pausing == 1)
+        for _ in range(3):
+            refused = commands.execute("refused")
+            with pytest.raises(RedisConnectionError, match=r"LOADING|LoadingError"):
+                refused.result()
+        gate.set()
+        await eventually(lambda: commands._line is not None)
+        assert await commands.execute("next") == 1
+        assert server.requests == [b"first", b"PING", b"PING", b"next"]
+        assert server.open == 1
+
+
+async def test_a_refused_ping_is_an_answer() -> None:
+    """A user who may not send it is not shut out for ever."""
+    back: list[Step] = [Commands(), Send(b"-NOPERM no ping\r\n"), Commands(), Send(b":1\r\n")]
+    async with connected([Commands()], back, answer_seconds=0.1) as (commands, _):
+        with pytest.raises(RedisTimeoutError):
+            await commands.execute("first")
+        await eventually(lambda: commands._line is not None)
+        assert await commands.execute("next") == 1
+
+
+async def test_a_login_that_hangs_is_looked_for_as_well() -> None:
+    """One command waits as long as connecting may take; those after it do not."""
+    back: list[Step] = [Commands(), Send(OK), Commands(), Send(OK), Commands(), Send(b":1\r\n")]
+    async with ScriptedServer([Commands()], back) as server:
+        commands = Multiplexed(Address(host="127.0.0.1", port=server.port, password="x"), connect_seconds=0.1)
+        with pytest.raises(RedisConnectionError, match=r"within 0\.1 seconds"):
+            await commands.execute("first")
+        with pytest.raises(RedisConnectionError, match=r"within 0\.1 seconds"):
+            commands.execute("refused").result()
+        await eventually(lambda: commands._line is not None)
+        assert await commands.execute("next") == 1
+        assert server.requests == [b"AUTH x", b"AUTH x", b"PING", b"next"]
+        await commands.aclose()
+
+
+class Found:
+    """Where a store is that is not found at first, and then never answers."""
+
+    name = "the store of a test"
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    async def open(self, loop: asyncio.AbstractEventLoop) -> Line:
+        """As ``Where`` asks."""
+        self.opened += 1
+        if self.opened == 1:
+            raise RedisTimeoutError("not found")
+        await loop.create_future()
+        raise AssertionError
+
+
+async def test_a_store_that_is_not_found_in_time_is_looked_for_as_well() -> None:
+    """It is as silent as one that does not answer."""
+    where = Found()
+    commands = Multiplexed(where)
+    with pytest.raises(RedisTimeoutError, match="not found"):
+        await commands.execute("first")
+    await eventually(lambda: where.opened == 2)
+    with pytest.raises(RedisConnectionError, match="not found"):
+        commands.execute("refused").result()
+    await commands.aclose()
+    assert where.opened == 2
+
+
+async def test_a_connection_can_be_left_for_a_new_one() -> None:
+    """Where the store has moved; without one it is no error."""
+    async with connected([Commands()], [Commands(), Send(OK)]) as (commands, server):
+        commands.leave("moved")
+        waits = commands.execute("a")
+        await server.until(lambda: server.requests == [b"a"])
+        commands.leave("moved")
+        with pytest.raises(NotServingError, match="moved"):
+            await waits
+        assert await retried(commands) == b"OK"
+
+
+async def test_closing_while_a_silent_store_is_looked_for_leaves_nothing() -> None:
+    """No task and no socket stays, and what comes later is told that it is closed."""
+    async with connected([Commands()], answer_seconds=0.1) as (commands, server):
+        with pytest.raises(RedisTimeoutError):
+            await commands.execute("first")
+        await server.until(lambda: server.requests == [b"first", b"PING"])
+        await commands.aclose()
+        with pytest.raises(RedisConnectionError, match="is closed"):
+            commands.execute("late").result()
+        await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.parametrize("word", ["READONLY", "MOVED 1 127.0.0.1:7000", "CLUSTERDOWN", "MASTERDOWN"])
+async def test_a_server_that_does_not_serve_the_keys_is_left_at_once(word: str) -> None:
+    """The replies beside that one are still taken, and the next command has a new connection without a wait."""
+    replies = b":1\r\n-%b no\r\n:3\r\n" % word.encode()
+    async with connected([Commands(4), Send(replies)], [Commands(), Send(OK)]) as (commands, server):
+        *first, left = await asyncio.gather(*(commands.execute("a") for _ in range(4)), return_exceptions=True)
+        assert (first[0], type(first[1]), first[2], type(left)) == (1, NotServingError, 3, NotServingError)
+        assert await commands.execute("b") == b"OK"
+        assert (server.accepted, server.open) == (2, 1)
 
 
 async def test_a_slow_but_steady_store_is_not_given_up() -> None:

@@ -1,68 +1,51 @@
-"""``tiergate-gateway bill``: Runpod's bill beside what was seen of it."""
+"""``tiergate-gateway bill``: its command line, and what a running gateway says."""
 
 import argparse
-import re
-from datetime import UTC, datetime
-from pathlib import Path
-from typing import Final
+from typing import Any
+from urllib.parse import urlencode
 
-from gateway.clock import SystemClock
-from gateway.errors import StoreUnavailable
-from gateway.gpu_seconds.books import read_books
-from gateway.gpu_seconds.runpod_bill import TIMEOUTS, BillUnreadable, by_day, read_bill
-from gateway.gpu_seconds.statement import Form, printed, statement
-from gateway.settings import read_secrets
-from gateway.store import open_store
-from gateway.upstream.pool import HttpTransport
-from tiers.addresses import secret_reference
-from tiers.tiermap import TierMap
-
-DAYS_MAX: Final = 39
-"""Books are kept a day longer."""
-_EMBEDDED: Final = "embedded"
-_DAY_SECONDS: Final = 86_400
+from gateway.asked_gateway import AskedGateway
+from gateway.settings import RUNPOD_URL
 
 
-class BillFailed(Exception):
-    """There is nothing to print; the text says why."""
+def add_command(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
+    """Add ``bill`` to a parser's commands."""
+    text = (
+        "Print what Runpod billed beside what was seen of it, by day, endpoint and tier: as a running gateway says"
+        " (--gateway), or read from the store that a tier map names."
+    )
+    bill = commands.add_parser("bill", help="print Runpod's bill beside the books of GPU seconds", description=text)
+    bill.add_argument("tiers_file", metavar="FILE", nargs="?", help="the tier map; not with --gateway")
+    bill.add_argument("--since", default="7d", metavar="T", help="an age such as 7d, or RFC 3339 (default 7d)")
+    bill.add_argument("--until", metavar="T", help="as --since (default: now)")
+    bill.add_argument("--tier", metavar="NAME", help="of this tier only")
+    bill.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="(default table)")
+    bill.add_argument("--gateway", metavar="URL", help="ask this gateway, which has to have Runpod's key")
+    bill.add_argument(
+        "--gateway-key",
+        default="env:TIERGATE_KEY",
+        metavar="REFERENCE",
+        help="where the gateway's admin key is read: env:NAME or file:PATH (default env:TIERGATE_KEY)",
+    )
+    bill.add_argument("--store", metavar="URL", help="where the gateway keeps its books; overrides the tier map")
+    bill.add_argument(
+        "--runpod-key",
+        default="env:RUNPOD_API_KEY",
+        metavar="REFERENCE",
+        help="where Runpod's key is read: env:NAME or file:PATH (default env:RUNPOD_API_KEY)",
+    )
+    bill.add_argument(
+        "--runpod-url", default=RUNPOD_URL, metavar="URL", help=f"Runpod's REST API (default {RUNPOD_URL})"
+    )
 
 
-async def bill_text(options: argparse.Namespace, tier_map: TierMap, *, now_unix: float | None = None) -> str:
-    """What ``bill`` prints.
+def asked_bill(options: argparse.Namespace) -> str:
+    """What ``bill --gateway`` prints.
 
     Raises:
-        BillFailed: The bill or the books cannot be read, or the command line makes no sense.
-        SettingsInvalid: Runpod's key cannot be read.
+        NotAnswered: The gateway refused, or cannot be asked.
+        SettingsInvalid: Its key cannot be read.
     """
-    now = SystemClock().unix() if now_unix is None else now_unix
-    since = _since(options.since, now)
-    form: Form = options.format
-    store_url = options.store or tier_map.store
-    if store_url == _EMBEDDED:
-        raise BillFailed("the embedded store is its gateway's alone: the books are read from one that has a URL")
-    try:
-        reference = secret_reference(options.runpod_key)
-        transport = HttpTransport(options.runpod_url, TIMEOUTS, idle_max=0)
-    except ValueError as error:
-        raise BillFailed(f"--runpod-key or --runpod-url: {error}") from None
-    try:
-        key = read_secrets([reference])[reference]
-        billed = await read_bill(transport, key, since, now)
-        async with open_store(store_url, data_directory=Path()) as store:
-            books = await read_books(store.client, since, now)
-    except BillUnreadable as error:
-        raise BillFailed(str(error)) from error
-    except StoreUnavailable as error:
-        raise BillFailed(error.message) from error
-    finally:
-        await transport.aclose()
-    return printed(statement(tier_map, books, by_day(billed)), form)
-
-
-def _since(text: str, now: float) -> float:
-    """The beginning of the first UTC day."""
-    found = re.fullmatch(r"([1-9]\d?)d", text)
-    if found is None or int(found[1]) > DAYS_MAX:
-        raise BillFailed(f"--since: {text!r} is not a number of days from 1d to {DAYS_MAX}d")
-    midnight = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return midnight.timestamp() - (int(found[1]) - 1) * _DAY_SECONDS
+    given = {name: getattr(options, name) for name in ("since", "until", "tier", "format")}
+    query = urlencode({name: value for name, value in given.items() if value is not None})
+    return AskedGateway(url=options.gateway, key=options.gateway_key).ask(f"/tiergate/v1/bill?{query}")

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, cast
 
@@ -15,11 +16,28 @@ from tiers.bill import Books
 
 KEPT_HOURS: Final = 40 * 24
 """Runpod shows 30 days unless it is asked for more."""
-_ARGUMENTS: Final = 5
+BELIEVED_SECONDS: Final = 30.0
+"""So long what was told of workers holds while nobody tells: what a process that is gone saw is booked up to the first
+word of the next one, if that comes in time."""
+_ARGUMENTS: Final = 6
 _HOUR: Final = 3600
 
 Entry = tuple[str, str, str]
-"""What (``attributed``, ``starting`` or ``idle``), the tier (empty unless attributed), and the endpoint's URL."""
+"""What (``attributed``, ``starting`` or ``awake``), the tier (empty unless attributed), and the endpoint's URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a process tells of one endpoint.
+
+    Attributes:
+        in_flight: Its own requests there; also those that are held while no worker works.
+        workers: How many seconds of workers that start, and of such that are awake, pass on Runpod's clock in each real
+            one; ``None`` where it does not look.
+    """
+
+    in_flight: int = 0
+    workers: tuple[float, float] | None = None
 
 
 class StoredBooks:
@@ -33,25 +51,26 @@ class StoredBooks:
         )
 
     async def exchange(
-        self, in_flight: Mapping[str, int], batch: int, entries: Mapping[Entry, int], *, holds_seconds: float
+        self, reports: Mapping[str, Report], batch: int, entries: Mapping[Entry, int], *, holds_seconds: float
     ) -> dict[str, int]:
-        """Tell what is in flight from this process, book milliseconds; returns what is in flight from others.
+        """Tell of each endpoint, book milliseconds; returns how many requests are in flight there from others.
 
-        ``in_flight`` holds for so long. A batch of entries that is told twice is booked once: the number is to grow
-        with each new one.
+        What is in flight holds for so long; workers are booked until somebody tells of them again. A batch of entries
+        that is told twice is booked once: the number is to grow with each new one.
 
         Raises:
             StoreUnavailable: Nothing was heard; it may have been booked.
         """
         arguments: list[bytes | str | int] = [self._process, batch, round(holds_seconds * 1000), KEPT_HOURS]
-        arguments.append(len(in_flight))
-        for base, count in in_flight.items():
-            arguments += (base, count)
+        arguments += (round(BELIEVED_SECONDS * 1000), len(reports))
+        for base, report in reports.items():
+            workers = "" if report.workers is None else f"{report.workers[0]:g} {report.workers[1]:g}"
+            arguments += (base, report.in_flight, workers)
         for entry, milliseconds in entries.items():
             arguments += (" ".join(entry), milliseconds)
-        count = _ARGUMENTS + 2 * (len(in_flight) + len(entries))
+        count = _ARGUMENTS + 3 * len(reports) + 2 * len(entries)
         told = await self._script.run(self._commands, count, words(*arguments))
-        return {base: int(elsewhere) for base, elsewhere in zip(in_flight, told, strict=True)}
+        return {base: int(elsewhere) for base, elsewhere in zip(reports, told, strict=True)}
 
 
 async def read_books(
@@ -93,7 +112,7 @@ def books_of(entries: Iterable[tuple[Entry, int]]) -> dict[str, Books]:
             overhead[what, base] = overhead.get((what, base), 0) + amount
     return {
         base: Books(
-            attributed=of_tiers, starting=overhead.get(("starting", base), 0), idle=overhead.get(("idle", base), 0)
+            attributed=of_tiers, starting=overhead.get(("starting", base), 0), awake=overhead.get(("awake", base), 0)
         )
         for base, of_tiers in attributed.items()
     }

@@ -44,11 +44,16 @@ def statement(
     ]
 
 
+def shown(lines: Sequence[Line]) -> list[dict[str, str | float]]:
+    """The lines as JSON shows them."""
+    return [dict(zip(COLUMNS, _row(line), strict=True)) for line in lines]
+
+
 def printed(lines: Sequence[Line], form: Form) -> str:
     """The lines as text, with a line of names before them unless they are JSON; ends with a line break."""
-    rows = [_row(line) for line in lines]
     if form == "jsonl":
-        return "".join(json.dumps(dict(zip(COLUMNS, row, strict=True))) + "\n" for row in rows)
+        return "".join(json.dumps(line) + "\n" for line in shown(lines))
+    rows = [_row(line) for line in lines]
     if form == "csv":
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")

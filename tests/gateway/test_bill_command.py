@@ -1,81 +1,29 @@
-"""``tiergate-gateway bill`` against the emulator's bill and a real store."""
-
-import argparse
-import json
-import time
+"""``tiergate-gateway bill`` against a server that answers as it is told; ``test_direct_bill`` has the rest."""
 
 import pytest
 
-from deploy.emulator.app import Options, emulating
-from gateway.bill_command import BillFailed, bill_text
-from gateway.gpu_seconds.books import StoredBooks
-from gateway.settings import SettingsInvalid
-from tests.deploy.emulator.worlds import KEY, balanced
-from tests.gateway.samples import tier_map
-from tests.stores import commands_of, redis_server
-from tests.tiers.samples import tier
-from tiers.price import GpuPrice
-from tiers.tiermap import Endpoint
+from gateway.cli import main
+from tests.gateway.test_usage_command import answering
 
 
-def options(**changes: str) -> argparse.Namespace:
-    return argparse.Namespace(
-        **{
-            "since": "2d",
-            "format": "jsonl",
-            "store": "redis://127.0.0.1:1/0",
-            "runpod_key": "env:TIERGATE_TEST_RUNPOD_KEY",
-            "runpod_url": "http://127.0.0.1:1",
-            **changes,
-        }
-    )
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIERGATE_KEY", "the-admin-key")
 
 
-async def test_every_second_of_the_emulators_bill_is_booked_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Twelve seconds were seen; what else the worker cost is unexplained."""
-    monkeypatch.setenv("TIERGATE_TEST_RUNPOD_KEY", KEY)
-    with redis_server() as socket:
-        async with emulating(Options(key=KEY, start=time.time(), speed=500.0, seed=3)) as emulator:
-            now = emulator.clock.now()
-            made = emulator.world.create_endpoint(emulator.account.id, balanced(workers_min=1, workers_max=1), now)
-            await emulator.clock.sleep(200)
-            base = f"{emulator.origin}/v2/{made.id}"
-            async with commands_of(socket) as commands:
-                entries = {("attributed", "reasoning", base): 8_000, ("idle", "", base): 4_000}
-                await StoredBooks(commands).exchange({base: 0}, 1, entries, holds_seconds=1)
-            endpoint = Endpoint(name="reasoning/0", url=f"{emulator.origin}/lb/{made.id}")
-            served = tier_map(tier("reasoning", price=GpuPrice(microdollars_per_second=310), endpoints=(endpoint,)))
-            asked = options(store=f"unix://{socket}", runpod_url=emulator.origin)
-            text = await bill_text(asked, served, now_unix=emulator.clock.now())
-    lines = [json.loads(line) for line in text.splitlines()]
-    assert {line["tier"] for line in lines} == {"reasoning"}
-    sums = {
-        name: sum(line[f"{name}_seconds"] for line in lines)
-        for name in ("attributed", "starting", "idle", "billed", "unexplained")
-    }
-    assert (sums["attributed"], sums["starting"], sums["idle"]) == (8, 0, 4)
-    assert sums["billed"] > 30
-    assert sums["billed"] == pytest.approx(12 + sums["unexplained"])
+def test_the_bill_is_printed_as_the_gateway_says(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(200, "day  tier\n") as (url, asked):
+        assert main(["bill", "--gateway", url, "--since", "2d", "--tier", "a b"]) == 0
+    assert capsys.readouterr().out == "day  tier\n"
+    assert asked == [("/tiergate/v1/bill?since=2d&tier=a+b&format=table", "Bearer the-admin-key")]
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"since": "90d"}, "not a number of days"),
-        ({"store": "embedded"}, "the embedded store"),
-        ({"runpod_url": "ftp://x"}, "--runpod-url"),
-        ({}, "bill cannot be read"),
-    ],
-)
-async def test_what_cannot_be_done_is_said(
-    changes: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TIERGATE_TEST_RUNPOD_KEY", KEY)
-    with pytest.raises(BillFailed, match=message):
-        await bill_text(options(**changes), tier_map(tier("reasoning")))
+def test_a_gateway_that_refuses_is_quoted(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(404, '{"error": {"message": "No key."}}') as (url, _):
+        assert main(["bill", "--gateway", url]) == 1
+    assert "No key." in capsys.readouterr().err
 
 
-async def test_without_a_key_nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TIERGATE_TEST_RUNPOD_KEY", raising=False)
-    with pytest.raises(SettingsInvalid, match="TIERGATE_TEST_RUNPOD_KEY"):
-        await bill_text(options(), tier_map(tier("reasoning")))
+def test_somebody_has_to_be_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bill"]) == 2
+    assert "--gateway" in capsys.readouterr().err

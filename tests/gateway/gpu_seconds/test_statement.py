@@ -23,7 +23,7 @@ LINE = Line(
 
 def test_books_and_bill_of_one_endpoint_meet() -> None:
     """A hundred seconds at 310 microdollars."""
-    books = {(DAY, URL): Books(attributed={"reasoning": 60_000}, starting=25_000, idle=10_000)}
+    books = {(DAY, URL): Books(attributed={"reasoning": 60_000}, starting=25_000, awake=70_000)}
     assert statement(MAP, books, {(DAY, "abc"): 31_000}) == [LINE]
 
 
@@ -39,7 +39,7 @@ def test_a_day_without_books_is_all_drift() -> None:
 
 
 def test_days_come_in_order() -> None:
-    lines = statement(MAP, {("2026-06-02", URL): Books(idle=1)}, {(DAY, "abc"): 310})
+    lines = statement(MAP, {("2026-06-02", URL): Books(awake=1)}, {(DAY, "abc"): 310})
     assert [line.day for line in lines] == [DAY, "2026-06-02"]
 
 

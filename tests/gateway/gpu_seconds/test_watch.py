@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from gateway.errors import StoreUnavailable
-from gateway.gpu_seconds.books import Entry
-from gateway.gpu_seconds.watch import GpuSecondsWatch
+from gateway.gpu_seconds.books import Entry, Report, books_of
+from gateway.gpu_seconds.watch import ROUND_SECONDS, GpuSecondsWatch
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.station import Station
 from gateway.upstream.warmth import Warmth
@@ -23,11 +23,26 @@ BASE = "https://api.runpod.test/v2/e1"
 class Ledger:
     """A store for all processes; ``lost`` is how many answers are lost after what was told is booked."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
         self.in_flight: dict[int, dict[str, int]] = {}
-        self.booked: dict[Entry, int] = {}
+        self.workers: dict[str, tuple[float, tuple[float, float]]] = {}
+        self.booked: dict[Entry, float] = {}
         self.calls = 0
         self.lost = 0
+
+    def book(self, entry: Entry, milliseconds: float) -> None:
+        """Add to what is booked."""
+        if milliseconds:
+            self.booked[entry] = self.booked.get(entry, 0) + milliseconds
+
+    def hear(self, base: str, workers: tuple[float, float]) -> None:
+        """Book what workers did since somebody told of them last."""
+        now = self.clock.monotonic()
+        since, (starting, awake) = self.workers.get(base, (now, (0.0, 0.0)))
+        self.book(("starting", "", base), (now - since) * starting * 1000)
+        self.book(("awake", "", base), (now - since) * awake * 1000)
+        self.workers[base] = now, workers
 
 
 class Booking:
@@ -37,30 +52,43 @@ class Booking:
         self._ledger, self._process, self._latest = ledger, process, 0
 
     async def exchange(
-        self, in_flight: Mapping[str, int], batch: int, entries: Mapping[Entry, int], *, holds_seconds: float
+        self, reports: Mapping[str, Report], batch: int, entries: Mapping[Entry, int], *, holds_seconds: float
     ) -> dict[str, int]:
         """As ``StoredBooks`` does."""
         assert holds_seconds > 0
         ledger = self._ledger
         ledger.calls += 1
-        ledger.in_flight[self._process] = dict(in_flight)
+        ledger.in_flight[self._process] = {base: report.in_flight for base, report in reports.items()}
+        for base, report in reports.items():
+            if report.workers is not None:
+                ledger.hear(base, report.workers)
         if batch > self._latest:
             for entry, amount in entries.items():
-                ledger.booked[entry] = ledger.booked.get(entry, 0) + amount
+                ledger.book(entry, amount)
             self._latest = batch if entries else self._latest
         if ledger.lost:
             ledger.lost -= 1
             raise StoreUnavailable("Away.", retry_after_seconds=1.0)
         others = [told for process, told in ledger.in_flight.items() if process != self._process]
-        return {base: sum(told.get(base, 0) for told in others) for base in in_flight}
+        return {base: sum(told.get(base, 0) for told in others) for base in reports}
 
 
 class Process:
     """A gateway process with one Runpod endpoint."""
 
-    def __init__(self, clock: ManualClock, ledger: Ledger, number: int, *, leading: bool) -> None:
+    def __init__(
+        self,
+        clock: ManualClock,
+        ledger: Ledger,
+        number: int,
+        *,
+        leading: bool,
+        balanced: bool = True,
+        speed: float = 1.0,
+    ) -> None:
         tier = token_tier()
-        self.warmth = Warmth(base=BASE, workers=Workers(max=3), clock=clock, balanced=True)
+        self.leading = leading
+        self.warmth = Warmth(base=BASE, workers=Workers(max=3), clock=clock, balanced=balanced)
         self.station = Station(
             tier=tier,
             endpoint=replace(tier.endpoints[0], url=BASE),
@@ -69,9 +97,11 @@ class Process:
             clock=clock,
             warmth=self.warmth,
         )
-        fleet = Fleet({tier.name: [self.station]})
+        self.fleet = Fleet({tier.name: [self.station]})
         self.tier = tier.name
-        self.watch = GpuSecondsWatch(lambda: [fleet], Booking(ledger, number), leading=lambda: leading, clock=clock)
+        self.watch = GpuSecondsWatch(
+            lambda: [self.fleet], Booking(ledger, number), leading=lambda: self.leading, clock=clock, speed=speed
+        )
 
 
 @pytest.fixture
@@ -80,17 +110,19 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def ledger() -> Ledger:
-    return Ledger()
+def ledger(clock: ManualClock) -> Ledger:
+    return Ledger(clock)
 
 
 async def test_every_second_of_a_worker_is_booked_as_what_it_was(clock: ManualClock, ledger: Ledger) -> None:
-    """One second it loads; one second it is idle; then two requests share one second of it."""
+    """One second it loads; then it is awake for two, and two requests share the second of them."""
     process = Process(clock, ledger, 0, leading=True)
     process.warmth.heard(Sample(running=1))
-    clock.advance(1)
     await process.watch.round()
-    process.warmth.heard(Sample(running=1, ready=1))
+    clock.advance(1)
+    process.warmth.answered()
+    process.warmth.heard(Sample(running=1, ready=1), at=clock.monotonic())
+    await process.watch.round()
     clock.advance(1)
     await process.watch.round()
     meter = process.station.meter
@@ -98,11 +130,11 @@ async def test_every_second_of_a_worker_is_booked_as_what_it_was(clock: ManualCl
     clock.advance(1)
     assert [meter.finish(token, clock.monotonic()) for token in tokens] == [0.5, 0.5]
     await process.watch.round()
-    booked = {what: amount for (what, _, _), amount in ledger.booked.items()}
-    assert booked["starting"] == 1000
-    assert booked["attributed"] == 1000
-    assert ledger.booked["attributed", process.tier, BASE] == 1000
-    assert booked["idle"] == pytest.approx(1000 + 1000)
+    [books] = books_of([(entry, round(amount)) for entry, amount in ledger.booked.items()]).values()
+    assert books.attributed == {process.tier: 1000}
+    # What it was between two looks is split in the middle.
+    assert (books.starting, books.awake, books.idle) == (500, 2500, 1500)
+    assert books.seen == 3000
 
 
 async def test_processes_share_a_worker(clock: ManualClock, ledger: Ledger) -> None:
@@ -120,56 +152,99 @@ async def test_processes_share_a_worker(clock: ManualClock, ledger: Ledger) -> N
     assert shares == pytest.approx([1.0, 1.0, 1.0])
 
 
-async def test_a_worker_is_idle_once_the_last_request_elsewhere_has_ended(clock: ManualClock, ledger: Ledger) -> None:
-    """Also where the process that looks had none itself."""
+async def test_what_one_process_saw_goes_on_in_another(clock: ManualClock, ledger: Ledger) -> None:
+    """The one that looked is killed; the other looks three seconds later: no second is missing, none booked twice."""
     one, other = Process(clock, ledger, 0, leading=True), Process(clock, ledger, 1, leading=False)
     for process in (one, other):
         process.warmth.heard(Sample(running=1, ready=1))
-    token = other.station.meter.start(clock.monotonic())
-    for process in (other, one):
         await process.watch.round()
-    clock.advance(1)
-    other.station.meter.finish(token, clock.monotonic())
-    for process in (other, one):
-        await process.watch.round()
-    clock.advance(1)
+    clock.advance(2)
     await one.watch.round()
-    assert ledger.booked == {("attributed", other.tier, BASE): 1000, ("idle", "", BASE): 1000}
+    clock.advance(3)
+    other.leading = True
+    await other.watch.round()
+    clock.advance(1)
+    await other.watch.round()
+    assert ledger.booked == {("awake", "", BASE): 6000}
 
 
-async def test_an_endpoint_at_rest_asks_nothing_of_the_store(clock: ManualClock, ledger: Ledger) -> None:
+async def test_a_worker_that_has_gone_is_booked_up_to_the_middle_and_rounded_up(
+    clock: ManualClock, ledger: Ledger
+) -> None:
+    """It was there at one look and not at the next, two seconds later; Runpod bills whole seconds."""
     process = Process(clock, ledger, 0, leading=True)
+    process.warmth.heard(Sample(running=1, ready=1))
+    await process.watch.round()
+    clock.advance(2)
+    process.warmth.heard(Sample())
+    await process.watch.round()
+    await process.watch.round()
+    assert ledger.booked == {("awake", "", BASE): 2000 - 1000 + 500}
+
+
+@pytest.mark.parametrize("leading", [False, True])
+async def test_at_rest_only_who_looks_at_health_asks_the_store(
+    clock: ManualClock, ledger: Ledger, *, leading: bool
+) -> None:
+    """It has to hear at once where somebody asks for a worker."""
+    process = Process(clock, ledger, 0, leading=leading)
     process.warmth.heard(Sample())
     for _ in range(3):
         clock.advance(1)
         await process.watch.round()
-    assert ledger.calls == 0
+    assert ledger.calls == 3 * leading
+
+
+async def test_a_worker_that_another_process_asked_for_began_when_it_was_asked_for(
+    clock: ManualClock, ledger: Ledger
+) -> None:
+    """Health was looked at long ago, and just after that."""
+    one, other = Process(clock, ledger, 0, leading=True), Process(clock, ledger, 1, leading=False)
+    for process in (one, other):
+        process.warmth.heard(Sample())
+        await process.watch.round()
+    clock.advance(60)
+    other.warmth.called()
+    for process in (other, one):
+        await process.watch.round()
+    clock.advance(1)
+    one.warmth.heard(Sample(running=1))
+    await one.watch.round()
+    await one.watch.round()
+    assert ledger.booked == {("starting", "", BASE): 1000 + ROUND_SECONDS * 1000}
 
 
 async def test_what_the_store_may_have_booked_is_told_again_as_the_same(clock: ManualClock, ledger: Ledger) -> None:
     process = Process(clock, ledger, 0, leading=True)
-    process.warmth.heard(Sample(running=1))
+    process.warmth.heard(Sample(running=1, ready=1))
+    process.station.meter.tell(clock.monotonic(), workers=1, elsewhere=0)
+    token = process.station.meter.start(clock.monotonic())
+    await process.watch.round()
     ledger.lost = 1
     for _ in range(3):
         clock.advance(1)
         await process.watch.round()
-    clock.advance(0)
+    assert process.station.meter.finish(token, clock.monotonic()) == 3
     await process.watch.round()
-    assert ledger.booked == {("starting", "", BASE): 3000}
+    assert ledger.booked == {("awake", "", BASE): 3000, ("attributed", process.tier, BASE): 3000}
 
 
 async def test_who_does_not_look_at_health_books_only_its_requests(clock: ManualClock, ledger: Ledger) -> None:
     process = Process(clock, ledger, 0, leading=False)
     process.warmth.heard(Sample(running=2, ready=1))
+    await process.watch.round()
     process.station.meter.start(clock.monotonic())
     clock.advance(1)
     await process.watch.round()
     assert set(ledger.booked) == {("attributed", process.tier, BASE)}
 
 
-async def test_what_lies_too_far_back_was_not_seen(clock: ManualClock, ledger: Ledger) -> None:
-    process = Process(clock, ledger, 0, leading=True)
-    process.warmth.heard(Sample(running=1))
-    clock.advance(60)
+async def test_an_emulators_seconds_are_booked_as_it_bills_them(clock: ManualClock, ledger: Ledger) -> None:
+    """Its clock runs ten times as fast as this one."""
+    process = Process(clock, ledger, 0, leading=True, speed=10.0)
+    process.warmth.heard(Sample(running=1, ready=1))
     await process.watch.round()
-    assert ledger.booked == {}
+    process.station.meter.start(clock.monotonic())
+    clock.advance(1)
+    await process.watch.round()
+    assert ledger.booked == {("awake", "", BASE): 10_000, ("attributed", process.tier, BASE): 10_000}

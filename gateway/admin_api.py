@@ -28,9 +28,11 @@ class AdminDesk:
 
     Attributes:
         digest: SHA-256 of the admin key in hex; empty where there is none, and the admin API is off.
+        port: The only one at which it is served; 0 for any.
     """
 
     digest: str = field(repr=False)
+    port: int
     office: Office
     reload: Callable[[], Awaitable[Outcome]]
     report: Callable[..., None]
@@ -72,6 +74,9 @@ class AdminDesk:
     def _sent(self, request: Request) -> bytes:
         if not self.digest:
             raise RouteNotServed("Nobody may change what is served: the gateway has no admin key.")
+        # The socket's own port, whatever the request says of its host.
+        if self.port and request.scope["server"][1] != self.port:
+            raise RouteNotServed("The admin API is not served at this address.")
         header: bytes = dict(request.scope["headers"]).get(b"authorization", b"")
         scheme, _, key = header.partition(b" ")
         return key.strip() if scheme.lower() == b"bearer" else b""

@@ -24,15 +24,15 @@ from gateway.extension import first_seconds
 from gateway.outage import Allowances
 from gateway.refusals import exhausted, rate_limited
 from gateway.waiting import OwnerSlot, TierSlots, Turn
-from gateway.wire.call import Call
 from gateway.wire.identity import Identity
-from tiers.budgets import amount, concerns, limits
-from tiers.estimate import answer_bound, billed_seconds, worst_case, worst_cost
+from gateway.wire.run_bounds import RunBounds
+from tiers.budgets import amount, concerns, limits, run_concerns
+from tiers.estimate import answer_bound, billed_seconds, prompt_bound, worst_case, worst_cost
 from tiers.routing import Candidate
 from tiers.tiermap import Budget, Concurrency, Tier
 from tiers.usage import Usage
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05
 """How often the first in a queue asks for slots that another process may have given back."""
 RATE_POLL_SECONDS = 1.0
 """How often who waits for a minute to go by looks again, at the least: another may have used less than it held."""
@@ -55,9 +55,12 @@ class Admission:
         concurrency: Sequence[Concurrency] = (),
         live: dict[str, Claim] | None = None,
         allowances: Allowances | None = None,
+        note: Callable[[Tier, Claim], None] | None = None,
+        line: str = "",
     ) -> None:
         """``abandon`` takes claims of which nobody knows whether they were taken, and releases them in time; what was
-        taken is put into ``live``, by its id. ``allowances`` say what may be let in while the ledger is away.
+        taken is put into ``live``, by its id. ``allowances`` say what may be let in while the ledger is away, and
+        ``note`` is told of each that is. ``line`` is this process's name among those who wait for slots.
         """
         self._ledger = ledger
         self._clock = clock
@@ -66,7 +69,9 @@ class Admission:
         self._abandon = abandon
         self._live: dict[str, Claim] = live if live is not None else {}
         self._allowances = allowances if allowances is not None else Allowances()
-        self._concerned: dict[tuple[str, str, str, str, str, str, int], Concerned] = {}
+        self._note = note
+        self._line = line
+        self._concerned: dict[tuple[str, str, str, str, str, str, int, RunBounds | None], Concerned] = {}
         self._units: dict[tuple[str, ...], tuple[str, ...]] = {}
         """Each combination of units once: what all requests read is close at hand."""
         self._slots = {name: TierSlots(tier) for name, tier in tiers.items()}
@@ -120,10 +125,10 @@ class Admission:
         """How many requests wait for each tier in this process."""
         return {name: slot.waiting for name, slot in self._slots.items()}
 
-    async def _take(self, exchange: Exchange, claim: Claim) -> NoSlot | NoBudget | None:
+    async def _take(self, exchange: Exchange, claim: Claim, line: str = "") -> NoSlot | NoBudget | None:
         """What is in the way for now, ``None`` where everything was taken; raises where waiting does not help."""
         try:
-            answer = await self._ledger.reserve(claim)
+            answer = await self._ledger.reserve(claim, line)
         except (asyncio.CancelledError, StoreUnavailable):
             # The reservation may have been made, or may still be made, although nobody waits for it any more.
             self._abandon(claim)
@@ -146,14 +151,17 @@ class Admission:
             worst = _worst(exchange, attempt, extended=False)[1]
         if not self._allowances.take(tier, worst):
             raise away
-        return Claim(
+        let_in = Claim(
             id=f"{claim.id}.open",
             slot=None,
             concerned=claim.concerned,
-            amounts=claim.amounts,
+            amounts=_worst_amounts(exchange, attempt, claim.concerned, extended=False),
             life_seconds=claim.life_seconds,
             allowed=worst,
         )
+        if self._note is not None:
+            self._note(tier, let_in)
+        return let_in
 
     def _patience(self, exchange: Exchange, tier: Tier) -> float:
         """How long it may wait. Who has waited for a worker to wake already does so up to its deadline."""
@@ -173,13 +181,15 @@ class Admission:
         try:
             async with asyncio.timeout(seconds):
                 while not turn.displaced:
+                    line = ""
                     if obstacle is None or _is_tiers(obstacle, slot):
                         await self._in_line(slot, turn, asked=obstacle is not None)
+                        line = self._line
                     else:
                         _check_rate(exchange, obstacle, due - self._clock.monotonic())
                         await self._aside(slot, turn, obstacle)
                     if not turn.displaced:
-                        obstacle = await self._take(exchange, claim)
+                        obstacle = await self._take(exchange, claim, line)
                         if obstacle is None:
                             slot.step_out(turn, served=True)
                             return
@@ -240,7 +250,9 @@ class Admission:
             id=exchange.request_id if number == 1 else f"{exchange.request_id}.{number}",
             slot=slot,
             concerned=concerned,
-            amounts=_worst_amounts(exchange, attempt, concerned),
+            amounts=_worst_amounts(
+                exchange, attempt, concerned, extended=exchange.call is not None and exchange.call.stream
+            ),
             life_seconds=slot.life_seconds,
         )
 
@@ -252,7 +264,7 @@ class Admission:
         found = caller.latest
         if isinstance(found, Concerned) and found.slot is slot and found.identity is identity:
             return found
-        if not (self._budgets or self._concurrency or caller.budgets or caller.concurrency):
+        if not (self._budgets or self._concurrency or caller.budgets or caller.concurrency) and identity.bounds is None:
             return NOT_CONCERNED
         found = caller.latest = self._concerned_anew(caller, identity, slot.name)
         found.slot, found.identity = slot, identity
@@ -261,7 +273,7 @@ class Admission:
     def _concerned_anew(self, caller: Caller, identity: Identity, tier: str) -> Concerned:
         # A virtual key whose limits are changed is another caller of the same name.
         own = hash((caller.budgets, caller.concurrency)) if caller.budgets or caller.concurrency else 0
-        names = (tier, identity.agent, caller.name, identity.flow, identity.run, caller.team, own)
+        names = (tier, identity.agent, caller.name, identity.flow, identity.run, caller.team, own, identity.bounds)
         found = self._concerned.get(names)
         if found is None:
             if len(self._concerned) >= CONCERNS_KEPT_MAX:
@@ -275,6 +287,10 @@ class Admission:
         budgets, most = self._budgets, self._concurrency
         held = concerns(budgets, tier=tier, agent=agent, key=caller.name, flow=flow, run=run, team=caller.team)
         owned = limits(most, tier=tier, agent=agent, key=caller.name, flow=flow, run=run, team=caller.team)
+        if identity.bounds is not None:
+            # First: a run's own budgets refuse for good, whatever the others would lead to.
+            run_usd, run_calls = identity.bounds.microdollars, identity.bounds.calls
+            held = run_concerns(run, microdollars=run_usd, calls=run_calls) + held
         # A virtual key's bounds name whose they are: its own, or those of the keys that made it.
         for own in caller.budgets:
             held += concerns([own], tier="", agent="", key=own.owner.pattern, flow="", run="")
@@ -321,13 +337,19 @@ def _in_vain(exchange: Exchange, tier: Tier, obstacle: NoSlot | NoBudget | None,
     )
 
 
-def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned) -> Sequence[int]:
-    """What the request's worst case takes from each budget that concerns it."""
+def _worst_amounts(exchange: Exchange, attempt: Attempt, concerned: Concerned, *, extended: bool) -> Sequence[int]:
+    """What the request's worst case takes from each budget that concerns it; or at first, where it is ``extended``."""
     if exchange.call is None or not concerned.units:
         return ()
-    usage, cost, seconds = _worst(exchange, attempt, extended=exchange.call.stream)
+    usage, cost, seconds = _worst(exchange, attempt, extended=extended)
     # A caller may ask for any number of answers; what no ledger can hold is more than any budget all the same.
-    return [min(amount(unit, usage, cost, seconds), AMOUNT_MAX) for unit in concerned.units]
+    amounts: list[int] = []
+    for unit in concerned.units:
+        most = amount(unit, usage, cost, seconds)
+        if most > AMOUNT_MAX:  # noqa: PLR1730 - min() is called as a builtin, for every budget of every request
+            most = AMOUNT_MAX
+        amounts.append(most)
+    return amounts
 
 
 def _worst(exchange: Exchange, attempt: Attempt, *, extended: bool) -> tuple[Usage, int, float]:
@@ -337,7 +359,7 @@ def _worst(exchange: Exchange, attempt: Attempt, *, extended: bool) -> tuple[Usa
         return Usage(), 0, 0.0
     usage = worst_case(
         tier,
-        prompt_bytes=_prompt_bytes(call, tier),
+        prompt_tokens=prompt_bound(tier, call.prompt, body_bytes=len(call.body)),
         max_output=call.max_output if call.max_output is not None else attempt.answer_bound,
         choices=call.choices,
         generates=exchange.operation.generates,
@@ -350,9 +372,4 @@ def _answer_bound(exchange: Exchange, tier: Tier) -> int | None:
     call = exchange.call
     if call is None or call.max_output is not None or exchange.operation.bound_field is None:
         return None
-    return answer_bound(tier, prompt_bytes=_prompt_bytes(call, tier))
-
-
-def _prompt_bytes(call: Call, tier: Tier) -> int:
-    """Bytes that bound the prompt's tokens: an image by its address may fill the whole context."""
-    return tier.context if call.media else len(call.body)
+    return answer_bound(tier, prompt_bytes=tier.context if call.prompt.unbounded else len(call.body))

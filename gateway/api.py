@@ -106,6 +106,8 @@ class Desk:
     """(``authorization``, ``x-api-key``) → whose key it is; raises ``Unauthorized``."""
     names: Callable[[Caller], Mapping[str, str]]
     """What the caller may send as ``model`` → the tier that serves it."""
+    contexts: Callable[[str, Caller], tuple[int, int] | None]
+    """Such a tier → how many tokens a request may have there, and with its escalations."""
     readiness: Callable[[], Awaitable[Readiness]]
     metrics: Callable[[], Awaitable[bytes]]
     balances: Callable[[], Awaitable[list[Balance]]]
@@ -152,7 +154,7 @@ class Gateway(FastAPI):
         async def models(caller: Annotated[Caller, known]) -> dict[str, Any]:
             return {
                 "object": "list",
-                "data": [_model(name, tier) for name, tier in desk.names(caller).items()],
+                "data": [_model(name, tier, desk.contexts(tier, caller)) for name, tier in desk.names(caller).items()],
             }
 
         @self.get("/v1/models/{model:path}", tags=["models"], summary="One of the names that the key may use")
@@ -162,7 +164,7 @@ class Gateway(FastAPI):
                 raise ModelNotFound(
                     f"No tier, alias or model that this key may use is called {model!r}.", param="model"
                 )
-            return _model(model, tier)
+            return _model(model, tier, desk.contexts(tier, caller))
 
         @self.get("/tiergate/v1/requests", tags=["usage"], summary="Records of the key's latest requests")
         async def requests(
@@ -291,8 +293,9 @@ def _example(status: int, description: str, value: object) -> dict[int | str, di
     return {status: {"description": description, "content": {"application/json": {"example": value}}}}
 
 
-def _model(name: str, tier: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": 0, "owned_by": "tiergate", "tier": tier}
+def _model(name: str, tier: str, contexts: tuple[int, int] | None) -> dict[str, Any]:
+    sizes = {} if contexts is None else {"max_model_len": contexts[0], "context_window": contexts[1]}
+    return {"id": name, "object": "model", "created": 0, "owned_by": "tiergate", "tier": tier, **sizes}
 
 
 def _described(path: str, name: str) -> dict[str, Any]:

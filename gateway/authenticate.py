@@ -40,6 +40,7 @@ class Authenticator:
         self._virtual = virtual
         # As bytes, whose hashes stand beside them: another key's digest is not even looked at.
         self._callers = {bytes.fromhex(each): caller for each, caller in callers.items()}
+        self._names = {caller.name for caller in callers.values()}
 
     async def __call__(self, authorization: bytes | None, api_key: bytes | None = None) -> Caller:
         """The caller whose key was sent as ``Authorization: Bearer`` or, by Anthropic's clients, as ``x-api-key``.
@@ -73,6 +74,8 @@ class Authenticator:
         caller = self._callers.get(sent)
         if caller is None and self._virtual is not None:
             caller = self._virtual.find(sent)
+            if caller is not None:
+                self._check_name(caller)
         return caller
 
     async def _looked_up(self, sent: bytes, key: bytes) -> Caller:
@@ -81,7 +84,16 @@ class Authenticator:
             caller = await self._virtual.look_up(sent)
         if caller is None:
             raise Unauthorized("The key is not known here. Use one of the tier map's keys, or a virtual one.")
+        self._check_name(caller)
         return caller
+
+    def _check_name(self, caller: Caller) -> None:
+        """Two keys of one name would share budgets and see each other's records."""
+        if caller.name in self._names:
+            raise Unauthorized(
+                f"The tier map has a key called {caller.name!r} now, so the virtual key of that name is not taken."
+                " Have one made under another name."
+            )
 
 
 def check_time(caller: Caller, unix: float) -> None:

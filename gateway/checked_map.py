@@ -9,6 +9,7 @@ from gateway.settings import SettingsInvalid, read_secrets, secret_references
 from gateway.upstream.litellm_package import INSTALL, LiteLlmMissing, load_package, provider_of
 from gateway.upstream.litellm_prices import listed_price
 from tiers.addresses import webhook_url
+from tiers.fleet_addresses import addresses_of, state_file, with_addresses
 from tiers.load import load
 from tiers.problems import Problem, Refused, TierMapInvalid
 from tiers.tiermap import SecretReference, Tier, TierMap
@@ -48,11 +49,26 @@ class CheckedMap:
         """One that was read and checked already.
 
         Raises:
-            SettingsInvalid: A secret cannot be read, or is not what it is for.
+            SettingsInvalid: A secret cannot be read, or is not what it is for; or an endpoint has no address yet.
         """
+        _check_addresses(tier_map)
         known = read_secrets(secret_references(tier_map))
         _check_webhooks(tier_map, known)
         return cls(tier_map=tier_map, text=text, known=known)
+
+
+def _check_addresses(tier_map: TierMap) -> None:
+    missing = [
+        endpoint.name
+        for tier in tier_map.tiers.values()
+        for endpoint in tier.endpoints
+        if not endpoint.url and endpoint.transport != "litellm"
+    ]
+    if missing:
+        raise SettingsInvalid(
+            f"not deployed yet: {', '.join(missing)} - run `tiergate-deploy apply`, and see that its state is where"
+            " --fleet-state says"
+        )
 
 
 def _check_webhooks(tier_map: TierMap, known: Mapping[SecretReference, str]) -> None:
@@ -118,10 +134,29 @@ def check(text: bytes, *, file: str) -> CheckedMap:
         raise MapRejected((problem,), hash=text_hash(text)) from error
 
 
-def read_and_check(file: Path) -> CheckedMap:
-    """Read ``file`` and check it. Raises as ``check``, also where it cannot be read."""
+def read_text(file: Path, fleet_state: Path | None = None) -> bytes:
+    """The text of the tier map in ``file``, with the addresses of its deployed endpoints.
+
+    Those are in ``fleet_state``, else beside the map; there are none where there is no such file.
+
+    Raises:
+        MapRejected: One of the two cannot be read.
+    """
+    state = state_file(file, fleet_state)
     try:
         text = file.read_bytes()
     except OSError as error:
         raise MapRejected((f"{file}: cannot be read: {error.strerror}",)) from error
-    return check(text, file=str(file))
+    try:
+        return with_addresses(text, addresses_of(state.read_bytes()))
+    except FileNotFoundError:
+        return text
+    except OSError as error:
+        raise MapRejected((f"{state}: cannot be read: {error.strerror}",)) from error
+    except Refused as refused:
+        raise MapRejected((f"{state}: {refused}",)) from refused
+
+
+def read_and_check(file: Path, fleet_state: Path | None = None) -> CheckedMap:
+    """Read ``file`` and check it. Raises as ``check``, also where it cannot be read."""
+    return check(read_text(file, fleet_state), file=str(file))

@@ -9,10 +9,22 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from gateway import keys_command, usage_command
+from gateway import bill_command, keys_command, usage_command
+from gateway.asked_gateway import NotAnswered
 from gateway.build import build
-from gateway.checked_map import read_map
-from gateway.settings import BODY_BYTES_MAX, HOST, PORT, Settings, SettingsInvalid, read_settings
+from gateway.checked_map import MapRejected, read_map, read_text
+from gateway.settings import (
+    BODY_BYTES_MAX,
+    HOST,
+    PORT,
+    RECORDS_DAYS,
+    RECORDS_MAX,
+    RUNPOD_URL,
+    SLOT_LEASE_SECONDS,
+    Settings,
+    SettingsInvalid,
+    read_settings,
+)
 from tiers.problems import TierMapInvalid
 from tiers.schema import json_schema
 from tiers.tiermap import TierMap
@@ -59,6 +71,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tiergate {version('tiergate')} ({build()})")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
+    _add_serve(commands)
+    check = commands.add_parser(
+        "check", help="check a tier map, offline", description="Report every problem of a tier map, or none."
+    )
+    check.add_argument("tiers_file", metavar="FILE")
+    commands.add_parser(
+        "schema", help="print the tier map's JSON Schema", description="Print the JSON Schema for editors."
+    )
+    keys_command.add_commands(commands)
+    usage_command.add_commands(commands)
+    bill_command.add_command(commands)
+    return parser
+
+
+def _add_serve(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
     serve = commands.add_parser(
         "serve",
         help="serve a tier map",
@@ -67,10 +94,17 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Each option may also come from the environment: TIERGATE_TIERS, TIERGATE_HOST, TIERGATE_PORT, …",
     )
     serve.add_argument("--tiers", dest="tiers_file", metavar="FILE", help="the tier map (required, or TIERGATE_TIERS)")
+    serve.add_argument(
+        "--fleet-state",
+        metavar="FILE",
+        help="the addresses of deployed endpoints (default: beside the tier map, as tiergate-deploy writes it)",
+    )
     serve.add_argument("--host", metavar="H", help=f"address to listen on (default {HOST})")
     serve.add_argument("--port", metavar="N", help=f"port to listen on (default {PORT})")
     serve.add_argument(
-        "--store", metavar="URL", help="embedded, redis://…, rediss://… or unix://…; overrides the tier map"
+        "--store",
+        metavar="URL",
+        help="embedded, or a URL, also of Sentinels or a cluster; overrides the tier map",
     )
     serve.add_argument(
         "--state-directory", metavar="DIR", help="where the embedded store keeps its data (default .tiergate)"
@@ -92,6 +126,11 @@ def _parser() -> argparse.ArgumentParser:
         help="where the admin API's key is read: env:NAME or file:PATH (default: none, and it is off)",
     )
     serve.add_argument(
+        "--admin-listen",
+        metavar="HOST:PORT",
+        help="the address at which alone the admin API is served (default: the gateway's own)",
+    )
+    serve.add_argument(
         "--key-pepper",
         metavar="REFERENCE",
         help="where the secret is read that goes into what is kept of virtual keys: env:NAME or file:PATH"
@@ -100,51 +139,36 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--runpod-speed", metavar="N", help="seconds on an emulated Runpod's clock in each real one (default 1)"
     )
-    serve.add_argument("--processes", metavar="N", help="how many processes serve, behind one port (default 1)")
-
-    check = commands.add_parser(
-        "check", help="check a tier map, offline", description="Report every problem of a tier map, or none."
+    serve.add_argument(
+        "--slot-lease-seconds",
+        metavar="S",
+        help=f"how long the slots of a process that died stay taken (default {SLOT_LEASE_SECONDS})",
     )
-    check.add_argument("tiers_file", metavar="FILE")
-    commands.add_parser(
-        "schema", help="print the tier map's JSON Schema", description="Print the JSON Schema for editors."
-    )
-    keys_command.add_commands(commands)
-    usage_command.add_commands(commands)
-    _add_bill(commands)
-    return parser
-
-
-def _add_bill(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
-    text = "Print what Runpod billed beside what was seen of it, by day, endpoint and tier."
-    bill = commands.add_parser("bill", help="print Runpod's bill beside the books of GPU seconds", description=text)
-    bill.add_argument("tiers_file", metavar="FILE", help="the tier map")
-    bill.add_argument("--since", default="7d", metavar="Nd", help="how many UTC days, with today (default 7d)")
-    bill.add_argument("--format", choices=("table", "csv", "jsonl"), default="table", help="(default table)")
-    bill.add_argument("--store", metavar="URL", help="where the gateway keeps its books; overrides the tier map")
-    bill.add_argument(
+    serve.add_argument("--records-max", metavar="N", help=f"records of requests to keep, about (default {RECORDS_MAX})")
+    serve.add_argument("--records-days", metavar="D", help=f"days to keep them for (default {RECORDS_DAYS})")
+    serve.add_argument(
         "--runpod-key",
-        default="env:RUNPOD_API_KEY",
         metavar="REFERENCE",
-        help="where Runpod's key is read: env:NAME or file:PATH (default env:RUNPOD_API_KEY)",
+        help="where Runpod's key is read, for its bill: env:NAME or file:PATH (default: none, and no bill is read)",
     )
-    bill.add_argument(
-        "--runpod-url",
-        default="https://rest.runpod.io",
-        metavar="URL",
-        help="Runpod's REST API (default https://rest.runpod.io)",
-    )
+    serve.add_argument("--runpod-url", metavar="URL", help=f"Runpod's REST API (default {RUNPOD_URL})")
+    serve.add_argument("--processes", metavar="N", help="how many processes serve, behind one port (default 1)")
 
 
 def _bill(options: argparse.Namespace) -> int:
-    from gateway.bill_command import BillFailed, bill_text  # noqa: PLC0415 - as in `_serve`
+    from gateway.direct_bill import BillFailed, bill_text  # noqa: PLC0415 - as in `_serve`
 
-    loaded = _load(Path(options.tiers_file))
-    if loaded is None:
-        return 2
     try:
+        if options.gateway is not None:
+            print(bill_command.asked_bill(options), end="")
+            return 0
+        if options.tiers_file is None:
+            return _failed("bill: give the tier map's FILE, or --gateway URL", 2)
+        loaded = _load(Path(options.tiers_file))
+        if loaded is None:
+            return 2
         print(asyncio.run(bill_text(options, loaded[0])), end="")
-    except (BillFailed, SettingsInvalid) as error:
+    except (BillFailed, NotAnswered, SettingsInvalid) as error:
         return _failed(str(error), 1)
     return 0
 
@@ -165,7 +189,7 @@ def _check(file: str) -> int:
 def _administer(options: argparse.Namespace) -> int:
     try:
         return keys_command.run(options)
-    except (keys_command.AdminFailed, SettingsInvalid) as error:
+    except (keys_command.NotJson, NotAnswered, SettingsInvalid) as error:
         return _failed(str(error), 1)
 
 
@@ -187,7 +211,7 @@ def _serve(options: argparse.Namespace) -> int:
         settings = read_settings(vars(options))
     except SettingsInvalid as error:
         return _failed(str(error), 2)
-    loaded = _load(settings.tiers_file)
+    loaded = _load(settings.tiers_file, settings.fleet_state)
     if loaded is None:
         return 2
     try:
@@ -210,13 +234,13 @@ def _serving(settings: Settings, tier_map: TierMap, text: bytes) -> Coroutine[An
     return serve_with_processes(settings, tier_map, text)
 
 
-def _load(file: Path) -> tuple[TierMap, bytes] | None:
+def _load(file: Path, fleet_state: Path | None = None) -> tuple[TierMap, bytes] | None:
     """The tier map in ``file`` and the text that it was read from; problems go to standard error."""
     try:
-        text = file.read_bytes()
+        text = read_text(file, fleet_state)
         return read_map(text, file=str(file)), text
-    except OSError as error:
-        _failed(f"{file}: cannot be read: {error.strerror}", 2)
+    except MapRejected as rejected:
+        _failed(str(rejected), 2)
     except TierMapInvalid as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)

@@ -12,7 +12,7 @@ from gateway.errors import ModelNotFound, StoreUnavailable, TierNotAllowed
 from gateway.exchange import Caller, Clock
 from gateway.upstream.fleet import Fleet
 from gateway.upstream.station import Station
-from gateway.upstream.waking import Waker
+from gateway.upstream.waking import Waker, to_wake
 from gateway.upstream.warmth import Warmth
 from tiers.tiermap import Tier
 
@@ -60,26 +60,22 @@ class Conditions:
     async def wake(self, caller: Caller, name: str) -> Woken:
         """Have a worker of a tier woken, unless the tier can serve at once: then or soon it is awake.
 
-        Of several sleeping endpoints the first one is woken that is not known to be broken: requests go to an endpoint
-        that is awake before any that sleeps, so that one is enough, and each costs money.
-
         Raises:
             ModelNotFound: There is no such tier.
             TierNotAllowed: The caller's key may not use it.
+            RateLimited: The caller's key has had too many workers woken.
+            StoreUnavailable: Nobody can say how many.
             UpstreamFailed: The endpoint did not hear it.
         """
         tier = self._tier(caller, name)
         stations = self._stations(name)
-        asleep = [(station, warmth) for station in stations if (warmth := station.warmth) is not None]
-        awake = len(asleep) < len(stations) or any(warmth.ready for _, warmth in asleep)
-        sent, seconds = False, 0.0
-        if not awake:
-            station, warmth = min(asleep, key=lambda each: each[1].outlook().hopeless)
-            sent = await self.waker.wake(station)
-            seconds = warmth.outlook().seconds
+        sleeper, sent, seconds = to_wake(stations), False, 0.0
+        if sleeper is not None and sleeper.warmth is not None:
+            sent = await self.waker.wake_ahead(sleeper, caller.name)
+            seconds = sleeper.warmth.outlook().seconds
         return Woken(
             tier=tier.name,
-            awake=awake,
+            awake=sleeper is None,
             sent=sent,
             expected_seconds=round(seconds, 1),
             endpoints=[self._shown(station) for station in stations],

@@ -79,7 +79,9 @@ class Course:
         self._draw = draw
         self._left = list(exchange.candidates[1:])
         self._limit = asked.retry.attempts
-        self._needed = likely_context(len(call.body), call.max_output, media=call.media) if call is not None else 0
+        self._needed = (
+            likely_context(len(call.body), call.max_output, media=call.prompt.unbounded) if call is not None else 0
+        )
         self._tries = 0
         self._failures = 0
         self._waits = 0
@@ -88,7 +90,7 @@ class Course:
         # Errors are kept without their tracebacks, whose frames hold this object.
         self._failed: GatewayError | None = None
         self._refused: BudgetExhausted | TooLong | None = None
-        self.latest = exchange.received_at + asked.timeouts.total
+        self.latest = min(exchange.received_at + asked.timeouts.total, exchange.due)
         self.avoid: set[str] = set()
 
     def after(self, error: Exception, now: float) -> tuple[Candidate, float] | None:

@@ -12,6 +12,7 @@ again, and the low-cardinality ``outcome`` word that metrics and records use.
     │   └── KeyExpired             401  key_expired            unauthorized
     ├── TierNotAllowed             403  tier_not_allowed       client_error
     ├── AgentNotAllowed            403  agent_not_allowed      client_error
+    ├── RunDeadlinePassed          403  run_deadline_passed    client_error
     ├── KeyExceedsMaker            403  key_exceeds_maker      client_error
     ├── KeyNotFound                404  key_not_found          client_error
     ├── BudgetNotFound             404  budget_not_found       client_error
@@ -140,6 +141,12 @@ class AgentNotAllowed(GatewayError):
     """The key is known but may not be used by the agent that calls."""
 
     status, type, code, outcome, retry = 403, "permission_error", "agent_not_allowed", "client_error", False
+
+
+class RunDeadlinePassed(GatewayError):
+    """The run's own deadline has passed, so nothing of it is served any more."""
+
+    status, type, code, outcome, retry = 403, "permission_error", "run_deadline_passed", "client_error", False
 
 
 class KeyExceedsMaker(GatewayError):

@@ -14,11 +14,11 @@ from gateway.budget.ledger import AMOUNT_MAX, Claim, Ledger, NoBudget, Over
 from gateway.downstream import Presence
 from gateway.errors import BudgetExhausted, GatewayError, StoreUnavailable
 from gateway.exchange import Clock
-from tiers.budgets import amount
+from tiers.budgets import amount, brought_by_run, limit_text
 from tiers.price import GpuPrice
 from tiers.tiermap import Tier
 from tiers.usage import Usage
-from tiers.wording import amount_text, duration_text
+from tiers.wording import amount_text
 
 STEP_SECONDS: Final = 60.0
 """The GPU time that a stream holds at first, and by how much more each time."""
@@ -174,10 +174,10 @@ def _spent(answer: NoBudget) -> BudgetExhausted:
     whose = f" of {concern.owner}" if concern.owner else ""
     return BudgetExhausted(
         f"The answer ends here: the budget {concern.budget!r}{whose} has"
-        f" {amount_text(max(0, answer.available), concern.unit)} left of {amount_text(concern.limit, concern.unit)} per"
-        f" {duration_text(concern.window.seconds)}, and its next part may cost"
-        f" {amount_text(answer.hold.amount, concern.unit)}.",
-        retry_after_seconds=answer.window_ends_in_seconds,
+        f" {amount_text(max(0, answer.available), concern.unit)} left of {limit_text(concern)}, and its next part may"
+        f" cost {amount_text(answer.hold.amount, concern.unit)}.",
+        param=concern.budget if brought_by_run(concern) else None,
+        retry_after_seconds=None if brought_by_run(concern) else answer.window_ends_in_seconds,
     )
 
 

@@ -67,6 +67,8 @@ class Workshop:
     hold: Hold
     extensions: Extensions
     virtual_keys: VirtualKeys | None = None
+    process: str = ""
+    """This process's name, no other's."""
 
     def make(self, checked: CheckedMap, served: ServedMap, before: Generation | None = None) -> Generation:
         """A generation for ``checked``. May run in a thread of its own; its only I/O is to read CA certificates.
@@ -102,6 +104,8 @@ class Workshop:
             concurrency=tier_map.concurrency,
             live=self.settler.live,
             allowances=self.settler.allowances,
+            note=self.settler.let_in,
+            line=self.process,
         )
         return Generation(
             served=served,

@@ -10,6 +10,7 @@ from typing import Final
 
 from gateway.downstream import Client
 from gateway.errors import ClientDisconnected
+from gateway.waited import LATER
 from gateway.wire.headers import Header
 
 _HEADERS: Final[list[Header]] = [
@@ -87,5 +88,5 @@ class Heartbeat:
         client = self._client
         with suppress(ClientDisconnected):
             if not client.streaming:
-                await client.start_stream(200, [*_HEADERS, (b"x-tiergate-tier", self._tier.encode())])
+                await client.start_stream(200, [*_HEADERS, (b"x-tiergate-tier", self._tier.encode()), LATER])
             await client.send_piece(f": waiting for a worker of the tier {self._tier}\n\n".encode())

@@ -17,9 +17,12 @@ class Journey:
         tries: How often it was sent, where a cold endpoint has to be asked again and again.
         delay_seconds: From the job's acceptance to a worker's taking it, as Runpod says: queue and cold start.
         execution_seconds: How long the worker was busy with it, as Runpod says.
+        worked_seconds_max: The same on this process's clock: it owes no more. ``None`` where nobody said.
     """
 
-    __slots__ = ("cold", "delay_seconds", "execution_seconds", "job", "tries", "way", "worker")
+    __slots__ = (
+        "cold", "delay_seconds", "execution_seconds", "job", "tries", "way", "worked_seconds_max", "worker",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.way: Way = ""
@@ -29,3 +32,4 @@ class Journey:
         self.tries = 0
         self.delay_seconds: float | None = None
         self.execution_seconds: float | None = None
+        self.worked_seconds_max: float | None = None

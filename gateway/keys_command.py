@@ -1,21 +1,17 @@
 """``tiergate-gateway keys`` and ``audit``: a client of a gateway's admin API, so that no change goes unnoted."""
 
 import argparse
-import http.client
 import json
-import ssl
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from gateway.settings import read_secret
+from gateway.asked_gateway import URL, AskedGateway, NotAnswered
 
-URL: Final = "http://127.0.0.1:8080"
-ANSWER_SECONDS: Final = 30.0
 _COLUMNS: Final = ("id", "name", "team", "state", "tiers", "created_by")
 
 
-class AdminFailed(Exception):
-    """The gateway refused, or could not be asked; the text says why."""
+class NotJson(Exception):
+    """An option's value is not the JSON that it has to be; the text says which."""
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
@@ -55,7 +51,8 @@ def run(options: argparse.Namespace) -> int:
     """Do what the command line says; returns the exit status: 3 where entries of the audit log are missing.
 
     Raises:
-        AdminFailed: It was refused, or the gateway could not be asked.
+        NotJson: An option's value is not JSON.
+        NotAnswered: It was refused, or the gateway could not be asked.
         SettingsInvalid: The admin key cannot be read.
     """
     if options.command == "audit":
@@ -113,33 +110,16 @@ def _read(texts: list[str] | None, option: str) -> list[Any] | None:
     try:
         return None if texts is None else [json.loads(text) for text in texts]
     except ValueError as error:
-        raise AdminFailed(f"{option}: is not JSON: {error}") from None
+        raise NotJson(f"{option}: is not JSON: {error}") from None
 
 
 def _ask(options: argparse.Namespace, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401 - JSON
-    url = urlsplit(options.url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise AdminFailed(f"--url: {options.url!r} is no http:// or https:// address")
-    key = read_secret(options.admin_key, "--admin-key")
-    connection: http.client.HTTPConnection = (
-        http.client.HTTPSConnection(
-            url.hostname, url.port, timeout=ANSWER_SECONDS, context=ssl.create_default_context()
-        )
-        if url.scheme == "https"
-        else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER_SECONDS)
-    )
-    headers = {"authorization": f"Bearer {key}", "content-type": "application/json"}
+    at = AskedGateway(url=options.url, key=options.admin_key, url_option="--url", key_option="--admin-key")
+    answer = at.ask(path, method=method, body=body)
     try:
-        connection.request(method, url.path.rstrip("/") + path, None if body is None else json.dumps(body), headers)
-        response = connection.getresponse()
-        answer = json.loads(response.read())
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise AdminFailed(f"{options.url}: {error}") from error
-    finally:
-        connection.close()
-    if response.status >= 400:  # noqa: PLR2004 - HTTP's border
-        raise AdminFailed(answer.get("error", {}).get("message", f"status {response.status}"))
-    return answer
+        return json.loads(answer)
+    except ValueError as error:
+        raise NotAnswered(f"{options.url}: {error}") from error
 
 
 def _print_table(keys: list[dict[str, Any]]) -> None:

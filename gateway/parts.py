@@ -14,29 +14,36 @@ from typing import Any
 from gateway.admin_api import AdminDesk, add_admin
 from gateway.alerts.outbox import Outbox
 from gateway.alerts.watch import AlertWatch
+from gateway.announcements import Announcements
 from gateway.api import Desk, Gateway
+from gateway.bill_api import BillDesk, add_bill
 from gateway.budget.ledger import Ledger
 from gateway.checked_map import CheckedMap
 from gateway.conditions import Conditions
 from gateway.exchange import Clock
 from gateway.extension import Extensions
 from gateway.generation import Generation, Workshop
-from gateway.gpu_seconds.books import StoredBooks
+from gateway.gpu_seconds.bill_watch import BillWatch
+from gateway.gpu_seconds.books import StoredBooks, read_books
+from gateway.gpu_seconds.reconciliation import Reconciliation
+from gateway.gpu_seconds.runpod_bill import TIMEOUTS, Billed, BillUnreadable, read_bill
 from gateway.gpu_seconds.watch import GpuSecondsWatch
 from gateway.heartbeat import Heartbeats
 from gateway.hold import Hold
+from gateway.journal import Journal
 from gateway.keys.cabinet import Cabinet
 from gateway.keys.office import Office
 from gateway.keys.ring import KeyRing
 from gateway.keys.secret import kept, new_secret
 from gateway.leases import Leases
 from gateway.observe import Observer
+from gateway.over_reports import OverReports
 from gateway.relay import Relay
 from gateway.reload import Reloader
 from gateway.request_ids import RequestIds
 from gateway.served import Outcome, Rejection, ServedMap
 from gateway.serving import Serving
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsInvalid, read_secrets
 from gateway.settle import Settler
 from gateway.status import Status
 from gateway.store import Store
@@ -46,6 +53,7 @@ from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.record_pages import record_pages
 from gateway.telemetry.records import RecordStore
 from gateway.telemetry.shared import SharedSeries
+from gateway.upstream.allowance import Allowance
 from gateway.upstream.errands import Errands
 from gateway.upstream.health_poll import HealthPoll
 from gateway.upstream.pool import HttpTransport
@@ -57,6 +65,7 @@ from gateway.upstream.waking import Waker
 from gateway.upstream.warmths import Warmths
 from gateway.upstream.ways import Ways
 from gateway.usage_api import UsageDesk, add_usage
+from gateway.wake_api import WakeDesk, add_wake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +91,8 @@ class Parts:
     """Runs beside requests: says again how many scouts are out."""
     gpu_seconds: GpuSecondsWatch
     """Runs beside requests: books billed worker seconds, and tells meters of the other processes."""
+    bill: BillWatch | None
+    """Runs beside requests: shows the drift of Runpod's bill; ``None`` without Runpod's key."""
     leases: Leases
     """Runs beside requests: renews the slots of those that take long."""
     alerts: AlertWatch
@@ -129,6 +140,7 @@ def compose(
     log: Log,
     admin: str = "",
     pepper: bytes = b"",
+    journal: Journal | None = None,
     place: Place | None = None,
 ) -> Parts:
     """Wire the steps into the pipeline and the pipeline into the application. Does no I/O.
@@ -137,19 +149,17 @@ def compose(
     """
     release, shared, errands = version("tiergate"), None if place is None else place.shared, Errands()
     metrics = Metrics(checked.tier_map, version=release, process=0 if shared is None else shared.process)
-    settler = Settler(ledger=ledger, clock=clock)
-    observe = _observer(metrics, log, records, clock)
+    settler = _settler(ledger, journal, metrics=metrics, clock=clock, log=log)
     times = RunpodTimes().faster(settings.runpod_speed)
-    wakes = Wakes(store.commands, back_seconds=3 * times.health_awaited)
+    wakes, waker = _waking(store, times, log)
     ring = KeyRing(Cabinet(store.commands, pepper=pepper), pepper=pepper, clock=clock, report=log.event)
-    waker = Waker(wakes=wakes, report=log.event)
     workshop = Workshop(
-        ledger=ledger, settler=settler, relay=Relay(clock=clock), observe=observe, clock=clock, report=log.event,
+        ledger=ledger, settler=settler, relay=Relay(clock=clock), clock=clock, report=log.event,
         request_ids=RequestIds(secrets.token_hex(6)), body_bytes_max=settings.body_bytes_max, ways=ways,
         transports=Transports(clock=clock, times=times, errands=errands),
-        warmths=Warmths(clock, times=times, report=log.event),
+        warmths=Warmths(clock, times=times, report=log.event), observe=_observer(metrics, log, records, clock),
         hold=Hold(wakes=wakes, waker=waker, heartbeats=Heartbeats(times.heartbeat), clock=clock), virtual_keys=ring,
-        extensions=Extensions(ledger=ledger, clock=clock),
+        extensions=Extensions(ledger=ledger, clock=clock), process=secrets.token_hex(6),
     )  # fmt: skip
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix()) if place is None else place.served
     first = workshop.make(checked, served)
@@ -161,12 +171,11 @@ def compose(
 
     succession = Succession(first, serving, make=workshop.make, announce=announce, report=log.event)
     reloader = Reloader(
-        settings.tiers_file, checked, served, store=settings.store, server=succession, clock=clock, report=log.event
+        settings.map_files, checked, served, store=settings.store, server=succession, clock=clock, report=log.event
     )
     if place is not None:
         succession.note(place.rejected)
-    poll = _poll(succession, store, times=times, clock=clock, log=log)
-    draining = asyncio.Event()
+    poll, draining = _poll(succession, store, times=times, clock=clock, log=log), asyncio.Event()
     status = Status(
         succession=succession, settler=settler, ledger=ledger, records=records, store=store, metrics=metrics,
         log=log, draining=draining, clock=clock, shared=shared,
@@ -174,16 +183,47 @@ def compose(
     desk = _desk(succession, status, waker, ledger=ledger, clock=clock)
     gateway = Gateway(serving=serving, desk=desk, version=release)
     reload = place.reload if place is not None else partial(reloader.reload, "api")
-    add_admin(gateway, _admin_desk(succession, store, ring, reload, digest=admin, pepper=pepper, clock=clock, log=log))
+    office = _office(succession, store, ring, pepper=pepper, clock=clock, log=log)
+    admin_desk = _add_admin(gateway, settings, office, reload, digest=admin, log=log)
     add_usage(gateway, _usage(succession, records, store, ledger=ledger, clock=clock, admin=admin))
+    add_wake(gateway, _wake_desk(succession, waker, metrics=metrics, clock=clock, log=log))
+    reconciliation = _reconciliation(settings, succession, store, clock=clock)
+    add_bill(gateway, BillDesk(admin=admin_desk.admin, reconciliation=reconciliation, clock=clock))
     return Parts(
         gateway=gateway, desk=desk, ring=ring, serving=serving, succession=succession,
         reloader=reloader if place is None else None, settler=settler, records=records, ledger=ledger,
-        errands=errands, poll=poll, wakes=wakes, leases=Leases(ledger, settler.live),
+        errands=errands, poll=poll, wakes=wakes, leases=_leases(ledger, settler, settings),
         gpu_seconds=_gpu_seconds(succession, store, poll, clock=clock, speed=settings.runpod_speed),
+        bill=_bill_watch(reconciliation, metrics=metrics, clock=clock, log=log),
         alerts=_alerts(succession, ledger, store, metrics=metrics, clock=clock, log=log),
         drain=draining.set, share=status.share,
     )  # fmt: skip
+
+
+def _settler(ledger: Ledger, journal: Journal | None, *, metrics: Metrics, clock: Clock, log: Log) -> Settler:
+    over = OverReports(count=metrics.over_reported, clock=clock, report=log.event)
+    return Settler(ledger=ledger, clock=clock, journal=journal, over_reported=over)
+
+
+def _waking(store: Store, times: RunpodTimes, log: Log) -> tuple[Wakes, Waker]:
+    wakes = Wakes(store.commands, back_seconds=3 * times.health_awaited)
+    return wakes, Waker(wakes=wakes, report=log.event, allow=Allowance(store.commands).take)
+
+
+def _wake_desk(succession: Succession, waker: Waker, *, metrics: Metrics, clock: Clock, log: Log) -> WakeDesk:
+    announcements = Announcements(
+        tier_map=lambda: succession.current.tier_map,
+        fleet=lambda: succession.current.fleet,
+        waker=waker,
+        clock=clock,
+        count=metrics.warmth.announced,
+        report=log.event,
+    )
+    return WakeDesk(authenticate=succession.authenticate, announce=announcements)
+
+
+def _leases(ledger: Ledger, settler: Settler, settings: Settings) -> Leases:
+    return Leases(ledger, settler.live, lease_seconds=settings.slot_lease_seconds)
 
 
 def _poll(succession: Succession, store: Store, *, times: RunpodTimes, clock: Clock, log: Log) -> HealthPoll:
@@ -215,6 +255,7 @@ def _desk(
     return Desk(
         authenticate=succession.authenticate,
         names=succession.names,
+        contexts=succession.contexts,
         readiness=status.readiness,
         metrics=status.scrape,
         balances=status.balances,
@@ -224,18 +265,8 @@ def _desk(
     )
 
 
-def _admin_desk(
-    succession: Succession,
-    store: Store,
-    ring: KeyRing,
-    reload: Callable[[], Awaitable[Outcome]],
-    *,
-    digest: str,
-    pepper: bytes,
-    clock: Clock,
-    log: Log,
-) -> AdminDesk:
-    office = Office(
+def _office(succession: Succession, store: Store, ring: KeyRing, *, pepper: bytes, clock: Clock, log: Log) -> Office:
+    return Office(
         cabinet=Cabinet(store.commands, pepper=pepper),
         clock=clock,
         new_secret=new_secret,
@@ -246,7 +277,21 @@ def _admin_desk(
         changed=ring.refresh,
         report=log.event,
     )
-    return AdminDesk(digest=digest, office=office, reload=reload, report=log.event)
+
+
+def _add_admin(
+    gateway: Gateway,
+    settings: Settings,
+    office: Office,
+    reload: Callable[[], Awaitable[Outcome]],
+    *,
+    digest: str,
+    log: Log,
+) -> AdminDesk:
+    port = settings.admin_listen[1] if settings.admin_listen is not None else 0
+    desk = AdminDesk(digest=digest, port=port, office=office, reload=reload, report=log.event)
+    add_admin(gateway, desk)
+    return desk
 
 
 def _usage(
@@ -290,6 +335,38 @@ def _gpu_seconds(
         clock=clock,
         speed=speed,
     )
+
+
+def _reconciliation(settings: Settings, succession: Succession, store: Store, *, clock: Clock) -> Reconciliation | None:
+    """``None`` where there is no key of Runpod's."""
+    key = settings.runpod_key
+    if key is None:
+        return None
+
+    async def read(since_unix: float, until_unix: float) -> list[Billed]:
+        try:
+            secret = read_secrets([key])[key]
+        except SettingsInvalid as error:  # it could be read at the start
+            raise BillUnreadable(f"Runpod's key cannot be read: {error}") from error
+        transport = HttpTransport(settings.runpod_url, TIMEOUTS, idle_max=0)
+        try:
+            return await read_bill(transport, secret, since_unix, until_unix)
+        finally:
+            await transport.aclose()
+
+    return Reconciliation(
+        bill=read,
+        books=lambda since, until: read_books(store.client, since, until),
+        tier_map=lambda: succession.current.tier_map,
+        clock=clock,
+        speed=settings.runpod_speed,
+    )
+
+
+def _bill_watch(reconciliation: Reconciliation | None, *, metrics: Metrics, clock: Clock, log: Log) -> BillWatch | None:
+    if reconciliation is None:
+        return None
+    return BillWatch(reconciliation, show=metrics.bill.show, clock=clock, report=log.event)
 
 
 def _observer(metrics: Metrics, log: Log, records: RecordStore, clock: Clock) -> Observer:

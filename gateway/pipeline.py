@@ -33,6 +33,7 @@ from gateway.errors import (
     BudgetExhausted,
     EndpointsUnavailable,
     GatewayError,
+    RunDeadlinePassed,
     TierCold,
     TierSaturated,
     UpstreamFailed,
@@ -48,8 +49,10 @@ from gateway.route import Router
 from gateway.settle import Settler
 from gateway.upstream.flight import Flight
 from gateway.upstream.station import Station
+from gateway.waited import waited_headers
 from gateway.wire.call import Call, read_call
 from gateway.wire.request_head import RequestHead
+from gateway.wire.run_bounds import DEADLINE, RunBounds
 from tiers.routing import Candidate
 from tiers.tiermap import Tier
 
@@ -111,7 +114,7 @@ class Pipeline:
                 await self._serve(exchange, head, client)
                 exchange.outcome = "ok" if exchange.status < 400 else "client_error"  # noqa: PLR2004 - HTTP's border
             except GatewayError as error:
-                fault = _told(exchange, error)
+                fault = _told(exchange, error, self._clock.unix())
                 exchange.status = fault.status
                 exchange.outcome, exchange.error = fault.outcome, fault.code
             except asyncio.CancelledError:
@@ -130,6 +133,8 @@ class Pipeline:
     async def _tell(self, exchange: Exchange, client: Client, fault: Exception) -> None:
         """Tell the client; what is the gateway's own fault is then raised."""
         if isinstance(fault, GatewayError):
+            if not client.responded:
+                client.headers += waited_headers(exchange)
             await send_error(client, fault)
             return
         await send_error(client, GatewayError(f"The gateway failed. Its log has request {exchange.request_id}."))
@@ -140,14 +145,16 @@ class Pipeline:
         exchange.caller = caller = caller if caller is not None else await self._authenticate.of(head)
         if caller.expires_unix is not None:
             check_time(caller, exchange.received_unix)
-        exchange.identity = head.identity
+        identity = exchange.identity = head.identity
         if caller.agents is not None:
-            check_agent(caller, exchange.identity.agent)
+            check_agent(caller, identity.agent)
+        if identity.bounds is not None:
+            _bound(exchange, identity.bounds)
         body = await client.body(self._body_bytes_max)
-        exchange.call = read_call(body, exchange.operation)
-        found = self._route(exchange.call, exchange.identity, exchange.caller)
+        call = exchange.call = read_call(body, exchange.operation)
+        found = self._route(call, identity, caller)
         if found[0].tier.escalation:
-            found = self._route.escalated(found, exchange.call, head.headers, exchange.caller)
+            found = self._route.escalated(found, call, head.headers, caller)
         exchange.candidates = found
         with client.present() as presence:
             ending = await self._first_good(exchange, head, client, presence)
@@ -156,13 +163,18 @@ class Pipeline:
     async def _first_good(self, exchange: Exchange, head: RequestHead, client: Client, presence: Presence) -> Ending:
         """Try the first candidate, and after a failure what ``Course`` says, until an answer begins or nothing is left.
 
-        The first candidate's ``total`` bounds all tries, and none takes longer than its own, for which it has reserved.
+        The first candidate's ``total`` bounds all tries, and so does the run's deadline. None takes longer than its
+        own ``total``, for which it has reserved.
         """
         candidate = exchange.candidates[0]
         course: Course | None = None
-        total = candidate.tier.timeouts.total
+        latest, total = exchange.due, candidate.tier.timeouts.total
         exchange.due = exchange.received_at + total
-        self._deadlines.set(presence, total, partial(_too_late, candidate.tier))
+        if exchange.due > latest:
+            exchange.due = latest
+            self._deadlines.set(presence, latest - self._clock.monotonic(), partial(_run_is_over, exchange))
+        else:
+            self._deadlines.set(presence, total, partial(_too_late, candidate.tier))
         while True:
             try:
                 avoid = course.avoid if course is not None else ()
@@ -183,7 +195,8 @@ class Pipeline:
                 await self._sleep(wait)
             now = self._clock.monotonic()
             exchange.due = min(now + candidate.tier.timeouts.total, course.latest)
-            self._deadlines.set(presence, exchange.due - now, partial(_too_late, candidate.tier))
+            late = partial(_too_late, candidate.tier) if exchange.due < latest else partial(_run_is_over, exchange)
+            self._deadlines.set(presence, exchange.due - now, late)
 
     def _try(
         self,
@@ -279,6 +292,8 @@ class Pipeline:
                 await flight.land()
             except BaseException as error:  # noqa: BLE001 - raised below
                 fault = error
+            if attempt.journey is not None and attempt.journey.worked_seconds_max is not None:
+                flight.worked(attempt.journey.worked_seconds_max)
             gpu_seconds = flight.gpu_seconds
             self._report(exchange, attempt, station, fault)
         if extension is not None:
@@ -334,9 +349,32 @@ def _too_late(tier: Tier) -> UpstreamTimeout:
     )
 
 
-def _told(exchange: Exchange, error: GatewayError) -> GatewayError:
-    """``error``, or what it comes from: a request whose time was over while it waited for a worker to wake."""
-    if exchange.held is None or not isinstance(error, UpstreamTimeout):
+def _bound(exchange: Exchange, bounds: RunBounds) -> None:
+    """Have the request end with its run. Raises ``RunDeadlinePassed`` where that is over."""
+    if bounds.deadline_unix is not None:
+        left = bounds.deadline_unix - exchange.received_unix
+        if left <= 0:
+            raise _run_is_over(exchange)
+        exchange.due = exchange.received_at + left
+
+
+def _run_is_over(exchange: Exchange) -> RunDeadlinePassed:
+    return RunDeadlinePassed(
+        f"The deadline of the run {exchange.identity.run!r} has passed: nothing of it is served any more.",
+        param=DEADLINE.decode(),
+    )
+
+
+def _told(exchange: Exchange, error: GatewayError, unix: float) -> GatewayError:
+    """``error``, or what it comes from: a request whose run's time was over, or its own while it waited for a worker
+    to wake.
+    """
+    if not isinstance(error, UpstreamTimeout):
+        return error
+    bounds = exchange.identity.bounds
+    if bounds is not None and bounds.deadline_unix is not None and bounds.deadline_unix <= unix:
+        return _run_is_over(exchange)
+    if exchange.held is None:
         return error
     return TierCold(f"No worker woke up in time. {error.message}", retry_after_seconds=exchange.held)
 

@@ -2,6 +2,7 @@
 
 from gateway.budget.ledger import NoBudget
 from gateway.errors import BudgetExhausted, BudgetTooSmall, RateLimited
+from tiers.budgets import brought_by_run, limit_text
 from tiers.holds import Concern
 from tiers.wording import amount_text, duration_text, reset_text
 
@@ -14,17 +15,23 @@ def exhausted(answer: NoBudget) -> BudgetExhausted:
     concern, need = answer.hold.concern, amount_text(answer.hold.amount, answer.hold.concern.unit)
     if answer.hold.amount > concern.limit:
         error: BudgetExhausted = BudgetTooSmall(
-            f"This request may cost up to {need}, more than the whole budget {_named(concern)} ({_limit(concern)})."
-            " Ask for a shorter answer (max_tokens) or raise the budget in the tier map.",
+            f"This request may cost up to {need}, more than the whole budget {_named(concern)} ({limit_text(concern)})."
+            f" Ask for a shorter answer (max_tokens) or raise the budget {_where(concern)}.",
+        )
+    elif brought_by_run(concern):
+        error = BudgetExhausted(
+            f"The budget {_named(concern)} has {_left(answer)} left of {limit_text(concern)}; this request may cost up"
+            f" to {need}. Nothing comes back to it but what is held now."
         )
     else:
         more = "More is left in" if concern.window.kind == "rolling" else "The window ends in"
         error = BudgetExhausted(
-            f"The budget {_named(concern)} has {_left(answer)} left of {_limit(concern)}; this request may cost up to"
-            f" {need}. {more} {duration_text(round(answer.window_ends_in_seconds))}.",
+            f"The budget {_named(concern)} has {_left(answer)} left of {limit_text(concern)}; this request may cost up"
+            f" to {need}. {more} {duration_text(round(answer.window_ends_in_seconds))}.",
             retry_after_seconds=answer.window_ends_in_seconds,
         )
     error.cheaper = concern.spent != "reject"
+    error.param = concern.budget if brought_by_run(concern) else None
     return error
 
 
@@ -34,7 +41,7 @@ def rate_limited(answer: NoBudget) -> RateLimited:
     seconds = answer.window_ends_in_seconds
     fits = answer.hold.amount <= concern.limit
     error = RateLimited(
-        f"The limit {_named(concern)} allows {_limit(concern)} and has {_left(answer)} left; this request may take"
+        f"The limit {_named(concern)} allows {limit_text(concern)} and has {_left(answer)} left; this request may take"
         f" {need}."
         + (f" Try again in {duration_text(round(seconds))}." if fits else " It never fits: ask for a shorter answer."),
         retry_after_seconds=min(seconds, RETRY_SECONDS_MAX) if fits else None,
@@ -52,8 +59,8 @@ def _named(concern: Concern) -> str:
     return repr(concern.budget) + (f" of {concern.owner}" if concern.owner else "")
 
 
-def _limit(concern: Concern) -> str:
-    return f"{amount_text(concern.limit, concern.unit)} per {duration_text(concern.window.seconds)}"
+def _where(concern: Concern) -> str:
+    return "that the run is started with" if brought_by_run(concern) else "in the tier map"
 
 
 def _left(answer: NoBudget) -> str:

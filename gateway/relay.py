@@ -15,6 +15,7 @@ from gateway.errors import UpstreamFailed
 from gateway.exchange import Attempt, Clock, Exchange
 from gateway.upstream.flight import BegunAnswer
 from gateway.upstream.transport import UpstreamResponse
+from gateway.waited import waited_comment, waited_headers
 from gateway.wire.continued import Continued
 from gateway.wire.envelope import refusal_event
 from gateway.wire.events import EventStream
@@ -74,6 +75,8 @@ class Relay:
         else:
             exchange.status = answer.status
             headers, served = to_client(answer.headers), self._served_by(attempt)
+            if attempt.queued_seconds > 0 or exchange.at_runpod or len(exchange.attempts) > 1:
+                headers += waited_headers(exchange)
             if events is None:
                 if client.streaming:  # for the sake of signs of life, while it waited
                     return partial(client.end_stream, refusal_event(answer.body))
@@ -84,6 +87,8 @@ class Relay:
                 return partial(client.send_whole, answer.status, headers, answer.body, served)
             if not client.streaming:
                 await client.start_stream(answer.status, headers, served)
+            elif told := waited_comment(exchange):
+                await client.send_piece(told)
             exchange.responded = True
             if attempt.tier.continue_streams and exchange.operation.dialect is Dialect.CHAT:
                 exchange.unfinished = Unfinished(exchange.call) if exchange.call is not None else None

@@ -27,14 +27,16 @@ class Server(Protocol):
 
 
 class Reloader:
-    """Reads ``file`` again whenever it is asked to."""
+    """Reads the tier map's files again whenever it is asked to."""
 
     def __init__(
-        self, file: Path, first: CheckedMap, served: ServedMap, *, store: str | None, server: Server, clock: Clock,
-        report: Report,
+        self, files: tuple[Path, Path], first: CheckedMap, served: ServedMap, *, store: str | None, server: Server,
+        clock: Clock, report: Report,
     ) -> None:  # fmt: skip
-        """``first`` is in service as ``served``; ``store`` is the setting that goes before the tier map's."""
-        self._file = file
+        """``files`` are the tier map's, and that of the addresses of its deployed endpoints; ``first`` is in service as
+        ``served``; ``store`` is the setting that goes before the tier map's.
+        """
+        self._file, self._fleet_state = files
         self._current = first
         self._served = served
         self._store = store
@@ -49,7 +51,7 @@ class Reloader:
         """Read the file again, and serve what is in it if it can be served."""
         async with self._lock:
             try:
-                checked = await asyncio.to_thread(read_and_check, self._file)
+                checked = await asyncio.to_thread(read_and_check, self._file, self._fleet_state)
                 self._refuse_what_needs_a_restart(checked)
                 if checked.text == self._current.text and checked.known == self._current.known:
                     return await self._unchanged()

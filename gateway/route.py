@@ -48,7 +48,7 @@ class Router:
         Raises:
             InvalidRequest: The caller asks in words that are not known.
         """
-        needed = likely_context(len(call.body), call.max_output, media=call.media)
+        needed = likely_context(len(call.body), call.max_output, media=call.prompt.unbounded)
         return escalated(found, self.larger(found[0].tier, caller), needed=needed, asked=_asked(headers))
 
     def larger(self, tier: Tier, caller: Caller) -> list[Tier]:
@@ -90,6 +90,18 @@ class Router:
             if caller.tiers is None or tier.name in caller.tiers
         }
         return allowed | ({AUTO: AUTO} if self._map.routes else {})
+
+    def contexts(self, tier: str, caller: Caller) -> tuple[int, int] | None:
+        """How many tokens a request by that name's tier may have: there, and in the largest tier that it escalates to.
+
+        For ``auto``, where no one tier is meant, what is sure wherever a route leads; ``None`` where none does.
+        """
+        names = [tier] if tier != AUTO else [route.tier for route in self._map.routes]
+        tiers = [self._map.tiers[name] for name in names if caller.tiers is None or name in caller.tiers]
+        if not tiers:
+            return None
+        widest = [max([one.context, *[larger.context for larger in self.larger(one, caller)]]) for one in tiers]
+        return min([one.context for one in tiers]), min(widest)
 
 
 def _asked(headers: Sequence[Header]) -> bool:

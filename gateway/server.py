@@ -9,7 +9,7 @@ sending at this very time: what comes is answered, as the connection's last.
 import asyncio
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from math import ceil
 from typing import Any
@@ -69,7 +69,7 @@ class Server(uvicorn.Server):
         self._stopping = False
 
     async def serve_until_stopped(
-        self, listener: socket.socket, announce: Callable[[], None], hang_up: Callable[[], None]
+        self, listeners: Sequence[socket.socket], announce: Callable[[], None], hang_up: Callable[[], None]
     ) -> None:
         """Serve until a signal; a second one ends open answers at once.
 
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         loop.add_signal_handler(signal.SIGUSR2, _nothing)
         try:
             announce()
-            await self.serve(sockets=[listener])
+            await self.serve(sockets=list(listeners))
         finally:
             for number in (*_STOPPING, signal.SIGHUP, signal.SIGUSR2):
                 loop.remove_signal_handler(number)

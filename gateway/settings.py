@@ -3,13 +3,14 @@
 import hashlib
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gateway.keys.pepper import pepper_in
 from tiers.addresses import secret_reference
+from tiers.fleet_addresses import state_file
 from tiers.tiermap import SecretReference, TierMap
 
 HOST = "127.0.0.1"
@@ -20,7 +21,20 @@ DRAIN_SECONDS = 30.0
 DRAIN_DELAY_SECONDS = 0.0
 PROCESSES_MAX = 256
 SPEED_MAX = 1000.0
-_WHOLE_NUMBERS = {"port": (0, 65_535), "body_bytes_max": (0, 2**31), "processes": (1, PROCESSES_MAX)}
+SLOT_LEASE_SECONDS = 30
+"""As ``gateway.budget.ledger`` has it; nothing of the server is loaded to read settings."""
+RECORDS_MAX = 100_000
+RECORDS_DAYS = 30
+RUNPOD_URL = "https://api.runpod.io"
+"""Of REST v2."""
+_WHOLE_NUMBERS = {
+    "port": (0, 65_535),
+    "body_bytes_max": (0, 2**31),
+    "processes": (1, PROCESSES_MAX),
+    "slot_lease_seconds": (1, 300),
+    "records_max": (1_000, 100_000_000),
+    "records_days": (1, 3_650),
+}
 """Setting → its least and its greatest value."""
 
 
@@ -29,6 +43,8 @@ class Settings:
     """What a gateway is started with; ``docs/configuration.md`` lists where each comes from."""
 
     tiers_file: Path
+    fleet_state: Path | None = None
+    """Where ``tiergate-deploy`` keeps the addresses of deployed endpoints; beside the tier map where it is not said."""
     host: str = HOST
     port: int = PORT
     store: str | None = field(default=None, repr=False)
@@ -42,13 +58,30 @@ class Settings:
     """How long connections are still accepted after SIGTERM, for load balancers to notice; ``drain_seconds`` follow."""
     admin_key: SecretReference | None = None
     """Where the key is read that may change what is served; without it nobody may."""
+    admin_listen: tuple[str, int] | None = None
+    """Host and port at which alone the admin API is served; ``None`` where it is at the gateway's own address."""
     key_pepper: SecretReference | None = None
     """Where the secret is read that goes into what is kept of virtual keys; without it one is made in
     ``state_directory``. All gateways of one store need the same."""
     runpod_speed: float = 1.0
     """How many seconds pass on Runpod's clock in each real one; other than 1 only with an emulator."""
+    slot_lease_seconds: int = SLOT_LEASE_SECONDS
+    """How long a slot stays taken without word from the process that took it."""
+    records_max: int = RECORDS_MAX
+    """How many records of requests the store keeps, about."""
+    records_days: int = RECORDS_DAYS
+    """For how many days it keeps them."""
+    runpod_key: SecretReference | None = None
+    """Where Runpod's key is read, for its bill alone; without it the bill is not read."""
+    runpod_url: str = RUNPOD_URL
+    """Where Runpod's REST API is."""
     processes: int = 1
     """How many processes serve; where there is more than one, another starts and watches them."""
+
+    @property
+    def map_files(self) -> tuple[Path, Path]:
+        """The tier map, and where the addresses of its deployed endpoints are, should there be any."""
+        return self.tiers_file, state_file(self.tiers_file, self.fleet_state)
 
 
 class SettingsInvalid(ValueError):
@@ -57,6 +90,7 @@ class SettingsInvalid(ValueError):
 
 ENVIRONMENT = {
     "TIERGATE_TIERS": "tiers_file",
+    "TIERGATE_FLEET_STATE": "fleet_state",
     "TIERGATE_HOST": "host",
     "TIERGATE_PORT": "port",
     "TIERGATE_STORE": "store",
@@ -65,9 +99,15 @@ ENVIRONMENT = {
     "TIERGATE_DRAIN_SECONDS": "drain_seconds",
     "TIERGATE_DRAIN_DELAY_SECONDS": "drain_delay_seconds",
     "TIERGATE_ADMIN_KEY": "admin_key",
+    "TIERGATE_ADMIN_LISTEN": "admin_listen",
     "TIERGATE_KEY_PEPPER": "key_pepper",
+    "TIERGATE_SLOT_LEASE_SECONDS": "slot_lease_seconds",
+    "TIERGATE_RECORDS_MAX": "records_max",
+    "TIERGATE_RECORDS_DAYS": "records_days",
     "TIERGATE_PROCESSES": "processes",
     "TIERGATE_RUNPOD_SPEED": "runpod_speed",
+    "TIERGATE_RUNPOD_KEY": "runpod_key",
+    "TIERGATE_RUNPOD_URL": "runpod_url",
 }
 """Variable → setting."""
 
@@ -87,17 +127,29 @@ def read_settings(arguments: Mapping[str, object]) -> Settings:
             given[name] = _converted(name, str(value), source)
     if "tiers_file" not in given:
         raise SettingsInvalid("no tier map: give --tiers FILE or set TIERGATE_TIERS")
-    return Settings(**given)
+    settings = Settings(**given)
+    if settings.admin_listen is not None:
+        _check_admin(settings, settings.admin_listen[1])
+    return settings
+
+
+def _check_admin(settings: Settings, port: int) -> None:
+    if settings.admin_key is None:
+        raise SettingsInvalid("--admin-listen: nobody may use the admin API without an admin key: give --admin-key too")
+    if port == settings.port:
+        raise SettingsInvalid(f"--admin-listen: {port} is the gateway's own port; give another one")
 
 
 def _converted(name: str, value: str, source: str) -> object:
-    if name in {"tiers_file", "state_directory"}:
+    if name in {"tiers_file", "fleet_state", "state_directory"}:
         return Path(value)
     if name in _WHOLE_NUMBERS:
         least, greatest = _WHOLE_NUMBERS[name]
         if not (value.isascii() and value.isdecimal()) or not least <= int(value) <= greatest:
             raise SettingsInvalid(f"{source}: {value!r} is not a whole number from {least} to {greatest}")
         return int(value)
+    if name in _READ_BY:
+        return _READ_BY[name](value, source)
     if name in {"drain_seconds", "drain_delay_seconds"}:
         seconds = _seconds(value)
         if seconds is None:
@@ -108,9 +160,14 @@ def _converted(name: str, value: str, source: str) -> object:
         if speed is None or not 0 < speed <= SPEED_MAX:
             raise SettingsInvalid(f"{source}: {value!r} is not a number above 0, at most {SPEED_MAX:g}")
         return speed
-    if name in {"admin_key", "key_pepper"}:
-        return _reference(value, source)
     return value
+
+
+def _address(value: str, source: str) -> tuple[str, int]:
+    host, _, port = value.rpartition(":")
+    if not host or not (port.isascii() and port.isdecimal()) or not 0 < int(port) <= _WHOLE_NUMBERS["port"][1]:
+        raise SettingsInvalid(f"{source}: {value!r} is no address; write HOST:PORT, such as 127.0.0.1:8081")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _reference(value: str, source: str) -> SecretReference:
@@ -120,6 +177,15 @@ def _reference(value: str, source: str) -> SecretReference:
         raise SettingsInvalid(
             f"{source}: says where the key is read: env:NAME or file:PATH, and is not the key itself"
         ) from None
+
+
+_READ_BY: dict[str, Callable[[str, str], object]] = {
+    "admin_key": _reference,
+    "key_pepper": _reference,
+    "runpod_key": _reference,
+    "admin_listen": _address,
+}
+"""Setting → what reads it, given where it comes from."""
 
 
 def _seconds(text: str) -> float | None:
@@ -187,6 +253,12 @@ def admin_digest(settings: Settings) -> str:
     if settings.admin_key is None:
         return ""
     return hashlib.sha256(read_secrets([settings.admin_key])[settings.admin_key].encode()).hexdigest()
+
+
+def check_runpod(settings: Settings) -> None:
+    """Raise ``SettingsInvalid`` where Runpod's key is named and cannot be read."""
+    if settings.runpod_key is not None:
+        read_secrets([settings.runpod_key])
 
 
 def key_pepper(settings: Settings) -> bytes:

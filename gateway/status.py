@@ -61,15 +61,19 @@ class Status:
         """
         found: Sequence[Balance] | None = None
         held: dict[str, int] = {}
+        ping_seconds: float | None = None
         with suppress(StoreUnavailable, TimeoutError):
             async with asyncio.timeout(CHECK_SECONDS):
+                asked = self.clock.monotonic()
+                await self.store.ping()
+                ping_seconds = self.clock.monotonic() - asked
                 found, held = await self.balances(), await self.ledger.slots_held(list(self._tier_map.tiers))
         self._measure()
         others: Sequence[Snapshot] = ()
         if self.shared is not None:
             self.shared.write(self.metrics.snapshot())
             others = self.shared.others()
-        return self.metrics.render(balances=found, slots_held=held, others=others)
+        return self.metrics.render(balances=found, slots_held=held, others=others, ping_seconds=ping_seconds)
 
     def share(self) -> None:
         """Write this process's series down for the other processes, where there are any."""

@@ -60,6 +60,10 @@ class Succession:
         """What the caller may send as ``model`` now; see ``Router.names``."""
         return self.current.route.names(caller)
 
+    def contexts(self, tier: str, caller: Caller) -> tuple[int, int] | None:
+        """How much fits into a request now; see ``Router.contexts``."""
+        return self.current.route.contexts(tier, caller)
+
     async def prepare(self, checked: CheckedMap, served: ServedMap) -> None:
         """Make a generation ready beside the one that serves; replaces one that is ready already.
 

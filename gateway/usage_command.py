@@ -1,18 +1,14 @@
 """``tiergate-gateway usage`` and ``budget explain``: what was used and how a budget is, as a running gateway says."""
 
 import argparse
-import http.client
 import json
-import ssl
-from typing import Any, Final
-from urllib.parse import quote, urlencode, urlsplit
+from typing import Any
+from urllib.parse import quote, urlencode
 
-from gateway.settings import read_secret
+from gateway.asked_gateway import URL, AskedGateway, NotAnswered
 from gateway.usage.printed import FORMS
 from gateway.usage.question import FILTERS, GROUPS, SINCE
-
-URL: Final = "http://127.0.0.1:8080"
-ANSWER_SECONDS: Final = 60.0
+from gateway.usage.told import told
 
 
 class UsageFailed(Exception):
@@ -34,10 +30,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse has no publi
     _add_gateway(usage)
     budget = commands.add_parser("budget", help="explain a budget", description="Explain a budget.")
     actions = budget.add_subparsers(dest="action", required=True, metavar="ACTION")
-    text = "Print what is left of a budget, which requests hold it until when, and whom it refused, as JSON."
+    text = "Print what is left of a budget, which requests hold it until when, and whom it refused."
     explain = actions.add_parser("explain", help=text, description=text)
     explain.add_argument("name", metavar="NAME")
     explain.add_argument("--owner", metavar="O", help="of this owner only")
+    explain.add_argument("--format", choices=("table", "json"), default="table", help="(default table)")
     _add_gateway(explain)
 
 
@@ -52,7 +49,8 @@ def usage_text(options: argparse.Namespace) -> str:
         names = ("by", "since", "until", *FILTERS, "format")
         return _ask(options, f"/tiergate/v1/usage{_query(options, names)}")
     answer = _ask(options, f"/tiergate/v1/budgets/{quote(options.name, safe='')}{_query(options, ('owner',))}")
-    return f"{json.dumps(json.loads(answer), indent=2)}\n"
+    read = json.loads(answer)
+    return told(read) if options.format == "table" else f"{json.dumps(read, indent=2)}\n"
 
 
 def _query(options: argparse.Namespace, names: tuple[str, ...]) -> str:
@@ -72,33 +70,7 @@ def _add_gateway(parser: argparse.ArgumentParser) -> None:
 
 
 def _ask(options: argparse.Namespace, path: str) -> str:
-    url = urlsplit(options.gateway)
-    if url.scheme not in {"http", "https"} or not url.hostname:
-        raise UsageFailed(f"--gateway: {options.gateway!r} is no http:// or https:// address")
-    key = read_secret(options.gateway_key, "--gateway-key")
-    connection: http.client.HTTPConnection = (
-        http.client.HTTPSConnection(
-            url.hostname, url.port, timeout=ANSWER_SECONDS, context=ssl.create_default_context()
-        )
-        if url.scheme == "https"
-        else http.client.HTTPConnection(url.hostname, url.port, timeout=ANSWER_SECONDS)
-    )
     try:
-        connection.request("GET", url.path.rstrip("/") + path, headers={"authorization": f"Bearer {key}"})
-        response = connection.getresponse()
-        answer = response.read().decode()
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise UsageFailed(f"{options.gateway}: {error}") from error
-    finally:
-        connection.close()
-    if response.status >= 400:  # noqa: PLR2004 - HTTP's border
-        raise UsageFailed(_message(answer, response.status))
-    return answer
-
-
-def _message(answer: str, status: int) -> str:
-    try:
-        message: str = json.loads(answer)["error"]["message"]
-    except (ValueError, LookupError, TypeError):
-        return f"the gateway answered with status {status}"
-    return message
+        return AskedGateway(url=options.gateway, key=options.gateway_key).ask(path)
+    except NotAnswered as error:
+        raise UsageFailed(str(error)) from error

@@ -194,8 +194,12 @@ class Ledger(Protocol):
     answer in time; the verb may then have happened or not, and repeating it with the same id is safe.
     """
 
-    async def reserve(self, claim: Claim) -> Answer:
+    async def reserve(self, claim: Claim, line: str = "") -> Answer:
         """Take the claim's slot and all its holds, or nothing; a refusal leaves no trace.
+
+        ``line`` is the process's name where the claim stands first in its line for the tier's slots: between processes,
+        the last free slot is kept for the line that has asked in vain for longest, if it has for 0.2 seconds and asks
+        again within a second.
 
         Budgets are looked at before the slots, in the order of the holds: a spent budget is refused at once
         and not after a wait for a slot. A budget whose ``spent`` is ``shadow`` never refuses: the hold is made all the

@@ -46,7 +46,7 @@ class InMemoryLedger:
         self._old: list[tuple[float, int, _Account]] = []
         self._count = itertools.count()
 
-    async def reserve(self, claim: Claim) -> Answer:
+    async def reserve(self, claim: Claim, line: str = "") -> Answer:  # noqa: ARG002 - of one process, which has one
         """See ``Ledger.reserve``."""
         now = self._clock()
         self._sweep(now)

@@ -62,7 +62,7 @@ class ValkeyLedger:
         self._clock = clock
         self._lease = round(lease_seconds * MICROSECONDS)
         deadlines = f"{{{prefix}}}:deadlines".encode()
-        self._reserve = _script(deadlines, "clock", "window", "reservation", "sweep", "reserve")
+        self._reserve = _script(deadlines, "clock", "window", "reservation", "sweep", "lines", "reserve")
         self._extend = _script(deadlines, "clock", "window", "reservation", "extend")
         self._renew = _script(deadlines, "clock", "reservation", "renew")
         self._settle = _script(deadlines, "reservation", "settle")
@@ -75,12 +75,12 @@ class ValkeyLedger:
         self._lives: dict[float, bytes] = {}
         """With the lease, packed, by seconds: there are as many as tiers."""
 
-    async def reserve(self, claim: Claim) -> Answer:
+    async def reserve(self, claim: Claim, line: str = "") -> Answer:
         """See ``Ledger.reserve``."""
         slot, concerned, amounts = claim.slot, claim.concerned, claim.amounts
         slots = 1
-        if concerned.slots:
-            places, slots = self._places(claim)
+        if concerned.slots or line:
+            places, slots = self._places(claim, line)
         elif slot is None:
             places, slots = _NO_SLOTS, 0
         else:
@@ -209,10 +209,10 @@ class ValkeyLedger:
             self._lives[seconds] = packed
         return packed
 
-    def _places(self, claim: Claim) -> tuple[bytes, int]:
-        """The slots of a claim that needs more than its tier's, packed, and how many they are."""
+    def _places(self, claim: Claim, line: str) -> tuple[bytes, int]:
+        """The slots of a claim that needs more than its tier's or stands in line, packed, and how many they are."""
         slots = _slots_of(claim)
-        named: list[bytes | str | int] = [len(slots)]
+        named: list[bytes | str | int] = [f"{len(slots)}:{line}" if line and slots else len(slots)]
         for slot in slots:
             named += (slot.capacity, slot.name)
         return words(*named), len(slots)

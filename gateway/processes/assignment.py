@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.served import Outcome, Rejection, ServedMap
 from gateway.settings import Settings
+from tiers.addresses import secret_reference
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +43,13 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     drain_seconds: float
     drain_delay_seconds: float
     runpod_speed: float
+    slot_lease_seconds: int
+    records_max: int
+    records_days: int
+    admin_listen: tuple[str, int] | None
+    runpod_key: str
+    """Where it is read; empty where there is none."""
+    runpod_url: str
     admin_digest: str
     """SHA-256 of the admin key; empty where there is none."""
 
@@ -55,6 +63,12 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
             drain_seconds=self.drain_seconds,
             drain_delay_seconds=self.drain_delay_seconds,
             runpod_speed=self.runpod_speed,
+            slot_lease_seconds=self.slot_lease_seconds,
+            records_max=self.records_max,
+            records_days=self.records_days,
+            admin_listen=self.admin_listen,
+            runpod_key=secret_reference(self.runpod_key) if self.runpod_key else None,
+            runpod_url=self.runpod_url,
         )
 
 

@@ -78,6 +78,12 @@ class Assignments:
             drain_seconds=self._settings.drain_seconds,
             drain_delay_seconds=self._settings.drain_delay_seconds,
             runpod_speed=self._settings.runpod_speed,
+            slot_lease_seconds=self._settings.slot_lease_seconds,
+            records_max=self._settings.records_max,
+            records_days=self._settings.records_days,
+            admin_listen=self._settings.admin_listen,
+            runpod_key=str(self._settings.runpod_key or ""),
+            runpod_url=self._settings.runpod_url,
             admin_digest=self._admin,
         )
 

@@ -61,7 +61,7 @@ async def serve_with_processes(
     """
     clock = SystemClock()
     log = Log(sys.stderr.buffer, clock, piece_bytes_max=select.PIPE_BUF)
-    watch = FileWatch(settings.tiers_file)
+    watch = FileWatch(*settings.map_files)
     checked = CheckedMap.of(tier_map, text)  # each process reads secrets again; what is missing is better told once
     served = ServedMap(generation=1, hash=checked.hash, loaded_unix=clock.unix())
     admin = admin_digest(settings)
@@ -77,7 +77,7 @@ async def serve_with_processes(
             assignments = Assignments(settings, checked, served, folder=folder, store=store, url=url, admin=admin)
             crew = Crew(assignments, log)
             reloader = Reloader(
-                settings.tiers_file, checked, served, store=settings.store, server=crew, clock=clock, report=log.event
+                settings.map_files, checked, served, store=settings.store, server=crew, clock=clock, report=log.event
             )
             roster = Roster(Path(folder))
             crew.seats = [

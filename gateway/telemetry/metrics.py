@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from gateway.record import Charge, RequestRecord
 from gateway.served import ServedMap
 from gateway.telemetry.alert_series import AlertSeries
+from gateway.telemetry.bill_series import BillSeries
 from gateway.telemetry.counts import CountFirst, Counts, Owed
 from gateway.telemetry.runpod_series import RunpodSeries
 from gateway.telemetry.series import CounterFamily, Family, GaugeFamily, HistogramFamily
@@ -79,6 +80,10 @@ class Reading(Protocol):
         """Booked in the current window."""
 
     @property
+    def limit(self) -> int:
+        """What may be booked in a window."""
+
+    @property
     def held(self) -> int:
         """Reserved by requests that have not ended."""
 
@@ -119,6 +124,7 @@ class Metrics:
         registry: Where they are collected.
         warmth: Those of Runpod endpoints' workers.
         alerts: Those of budgets' alerts.
+        bill: Those of Runpod's bill.
     """
 
     def __init__(self, tier_map: TierMap, *, version: str, process: int = 0) -> None:
@@ -126,6 +132,7 @@ class Metrics:
         self._process = str(process)
         self.warmth = WarmthSeries()
         self.alerts = AlertSeries()
+        self.bill = BillSeries()
         self._runpod = RunpodSeries()
         self._counts: dict[tuple[str, ...], Counts] = {}
         self._latest: dict[str, Counts] = {}
@@ -141,6 +148,7 @@ class Metrics:
             *self.warmth.families,
             *self._runpod.families,
             *self.alerts.families,
+            *self.bill.families,
         )
         self.registry = CollectorRegistry()
         self.registry.register(self._noted)
@@ -151,9 +159,10 @@ class Metrics:
 
     def follow(self, tier_map: TierMap) -> None:
         """Another tier map is served: show its limits. What was counted stays."""
-        for family in (self._budget_limit, self._slots, self._slots_held, self._queue):
+        for family in (self._budget_limit, self._budget_window, self._slots, self._slots_held, self._queue):
             family.clear()
         for budget in tier_map.budgets:
+            self._budget_window.set((budget.name,), budget.window_seconds)
             self._budget_limit.set((budget.name, budget.unit), _base_unit(budget.limit, budget.unit))
         for tier in tier_map.tiers.values():
             self._slots.set((tier.name,), tier.slots)
@@ -189,8 +198,13 @@ class Metrics:
             "Requests that a budget or limit refused, sent to a cheaper tier or, in shadow, would have refused.",
             ("limit", "kind"),
         )
+        self._over_reported = CounterFamily(
+            "tiergate_over_reported_amounts_total",
+            "Amounts that endpoints reported above all that the request could take; the excess is not charged.",
+            ("tier",),
+        )
         counters = (self._requests, self._cost, self._gpu, self._uncounted, self._attempts, self._refused)
-        return (*counters, self._limited)
+        return (*counters, self._limited, self._over_reported)
 
     def _build_standard(self) -> Sequence[Family]:
         """Under OpenTelemetry's names."""
@@ -233,8 +247,14 @@ class Metrics:
     def _build_gauges(self) -> Sequence[Family]:
         budget, tier = ("budget", "unit"), ("tier",)
         self._budget_limit = GaugeFamily("tiergate_budget_limit", "A budget's limit per owner and window.", budget)
+        self._budget_window = GaugeFamily(
+            "tiergate_budget_window_seconds", "The usual length of a budget's window.", ("budget",)
+        )
         self._budget_settled = GaugeFamily(
             "tiergate_budget_settled", "Settled in the current window, over all owners.", budget
+        )
+        self._budget_fullest = GaugeFamily(
+            "tiergate_budget_settled_ratio", "The largest part of its limit that one owner has settled.", budget
         )
         self._budget_held = GaugeFamily("tiergate_budget_held", "Held by open reservations, over all owners.", budget)
         self._slots = GaugeFamily("tiergate_slots", "Slots of a tier over all processes.", tier)
@@ -248,10 +268,14 @@ class Metrics:
             "tiergate_resident_memory_bytes", "Resident memory of a process that serves.", ("process",), adds_up=True
         )
         self._store_up = GaugeFamily("tiergate_store_up", "Whether the store answered at this scrape.")
+        self._store_ping = GaugeFamily(
+            "tiergate_store_ping_seconds", "How long the store took for a PING at this scrape."
+        )
         self._build = GaugeFamily("tiergate_build_info", "The gateway's version.", ("version",))
         return (
-            self._budget_limit, self._budget_settled, self._budget_held, self._slots, self._slots_held, self._queue,
-            self._unsettled, self._tasks, self._resident, self._store_up, self._build,
+            self._budget_limit, self._budget_window, self._budget_settled, self._budget_fullest, self._budget_held,
+            self._slots, self._slots_held, self._queue, self._unsettled, self._tasks, self._resident, self._store_up,
+            self._store_ping, self._build,
         )  # fmt: skip
 
     def _build_tier_map(self) -> Sequence[Family]:
@@ -305,6 +329,10 @@ class Metrics:
             counts.note(record, upstream + held)
         else:
             self._observe_other(record, counts)
+
+    def over_reported(self, tier: str, now: float) -> None:
+        """An amount was reported above what was held for it, at the Unix time ``now``."""
+        self._over_reported.series((tier,), now).value += 1
 
     def _observe_limits(self, record: RequestRecord) -> None:
         """Count by which budget or limit, and what it did."""
@@ -411,12 +439,16 @@ class Metrics:
         balances: Sequence[Reading] | None,
         slots_held: Mapping[str, int],
         others: Sequence[Snapshot] = (),
+        ping_seconds: float | None = None,
     ) -> bytes:
         """The exposition text of this process and ``others`` together.
 
-        ``balances`` is ``None`` where the store did not answer.
+        ``balances`` and ``ping_seconds`` are ``None`` where the store did not answer.
         """
         self._store_up.set((), balances is not None)
+        self._store_ping.clear()
+        if ping_seconds is not None:
+            self._store_ping.set((), ping_seconds)
         for tier, held in slots_held.items():
             self._slots_held.set((tier,), held)
         if balances is not None:
@@ -435,10 +467,15 @@ class Metrics:
     def _set_budgets(self, balances: Sequence[Reading]) -> None:
         self._budget_settled.clear()
         self._budget_held.clear()
+        self._budget_fullest.clear()
+        fullest: dict[tuple[str, str], float] = {}
         for balance in balances:
             labels = (balance.budget, balance.unit)
+            fullest[labels] = max(fullest.get(labels, 0.0), balance.settled / max(balance.limit, 1))
             self._budget_settled.add(labels, _base_unit(balance.settled, balance.unit))
             self._budget_held.add(labels, _base_unit(balance.held, balance.unit))
+        for labels, part in fullest.items():
+            self._budget_fullest.set(labels, part)
 
 
 def _base_unit(amount: int, unit: str) -> float:

@@ -18,7 +18,9 @@ from gateway.store.resp import unavailable, words
 from gateway.store.script import Commands, Script
 
 RECORDS_MAX = 100_000
-"""Records that the store keeps, about; the oldest go first."""
+"""Records that the store keeps, about, unless it is told otherwise; the oldest go first."""
+FORGET_BATCH = 20
+"""Entries that one command looks at to find old ones: some milliseconds of the store's time."""
 BUFFER_MAX = 10_000
 """Records that one process holds for a store that is away; above it the oldest are dropped."""
 BATCH_MAX = 100
@@ -58,6 +60,7 @@ class RecordStore:
         self._commands = commands
         self._stream = stream_of(prefix)
         self._append = Script.of("gateway.telemetry", "append", key=self._stream, keeps="records")
+        self._forget = Script.of("gateway.telemetry", "forget", key=self._stream, keeps="records")
         self._records_max = records_max
         self._buffer_max = buffer_max
         self._pending: deque[bytes] = deque()
@@ -118,6 +121,18 @@ class RecordStore:
             oldest = entries[-1][0]
             entries = await self._read(b"(" + oldest, b"%d" % max(0, int(oldest.partition(b"-")[0]) - PAGE_RECORDS))
         return list(found.values())[: max(0, limit)][::-1]
+
+    async def forget(self, before_unix: float) -> int:
+        """Drop records of requests that came before a moment; how many entries of records went.
+
+        Some that are as old may stay for a while, beside newer ones. Raises ``StoreUnavailable``.
+        """
+        total, arguments = 0, words(f"{before_unix:.3f}", FORGET_BATCH)
+        while True:
+            dropped = int(await self._forget.run(self._commands, 2, arguments))
+            total += dropped
+            if dropped < FORGET_BATCH:
+                return total
 
     def _trim(self) -> None:
         while len(self._pending) > self._buffer_max:

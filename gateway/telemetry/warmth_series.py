@@ -59,8 +59,13 @@ class WarmthSeries:
         self._seconds = HistogramFamily(
             "tiergate_endpoint_wake_seconds", "From the call that wakes an endpoint to a worker.", endpoint, _SECONDS
         )
+        self._announced = CounterFamily(
+            "tiergate_announced_tiers_total",
+            "Tiers announced ahead of requests, by what became of it.",
+            ("tier", "state"),
+        )
         self.families: Sequence[Family] = (
-            self._states, self._workers, self._jobs, self._held, self._wakes, self._seconds,
+            self._states, self._workers, self._jobs, self._held, self._wakes, self._seconds, self._announced,
         )  # fmt: skip
         self._seen: dict[tuple[str, str], tuple[Warmth, int, int]] = {}
 
@@ -75,6 +80,10 @@ class WarmthSeries:
             self._held.set(where, warmth.waiting)
             self._show(where, warmth.sample)
             self._count(where, warmth, now)
+
+    def announced(self, tier: str, state: str, now: float) -> None:
+        """A tier was announced, at the Unix time ``now``; it is empty where there is no such tier."""
+        self._announced.series((tier, state), now).value += 1
 
     def _show(self, where: tuple[str, str], sample: Sample | None) -> None:
         if sample is None:

@@ -64,6 +64,13 @@ class Flight:
         if self.station.tally is not None:
             self.station.tally.answered(self.clock.monotonic() - self.departed_at)
 
+    def worked(self, seconds_max: float) -> None:
+        """Its worker says that it worked for so long: after landing, the flight owes no more than that."""
+        too_much = self.gpu_seconds - seconds_max
+        if too_much > 0:
+            self.station.meter.give_back(too_much)
+            self.gpu_seconds = seconds_max
+
     async def land(self) -> None:
         """Give the connection back or close it; called once. Even an interrupted landing has stopped the meter."""
         self.gpu_seconds = self.station.meter.finish(self.started, self.clock.monotonic())

@@ -2,8 +2,8 @@
 
 Each process tells the store once a second what it has learned and what it waits for, and hears what the others have
 (``shared_health``). One of them leads, by a lease that another takes when it ends: it alone looks, often at endpoints
-that somebody waits for anywhere, now and then at those in use, seldom at the others. While the store cannot be reached
-each process looks for itself, and less often.
+that somebody waits for anywhere and at those with a billed worker, now and then at those in use, seldom at the others.
+While the store cannot be reached each process looks for itself, and less often.
 """
 
 import asyncio
@@ -152,10 +152,7 @@ class HealthPoll:
     def _due(self, post: Post, now: float, *, slow: bool) -> bool:
         if now < post.due_at:
             return False
-        times = self._times
-        every = {AWAITED: times.health_awaited, USED: times.health_used, UNUSED: times.health_unused}[post.level]
-        if slow:
-            every = times.health_used if post.level == AWAITED else times.health_unused
+        every = pace(post.warmth, post.level, self._times, slow=slow)
         # Shorter by chance rather than longer, so that no round is waited for in vain.
         latest = max(post.looked_at, post.warmth.sampled_at)
         return now - latest >= every * (1 - _JITTER * self._draw()) - self._round_seconds * _JITTER
@@ -218,6 +215,19 @@ def _posts(fleets: Iterable[Fleet], before: dict[str, Post], now: float) -> dict
         for base, of_it in names.items():
             posts[base].warmth.names = of_it
     return posts
+
+
+def pace(warmth: Warmth, level: int, times: RunpodTimes, *, slow: bool = False) -> float:
+    """How many seconds lie between two looks; ``slow`` where every process looks for itself."""
+    if slow:
+        return times.health_used if level == AWAITED else times.health_unused
+    every = {AWAITED: times.health_awaited, USED: times.health_used, UNUSED: times.health_unused}[level]
+    sample = warmth.sample
+    # Of a queue's ready workers those that wait for their idle timeout look like those that cost nothing.
+    billed = sample is not None and (
+        sample.running or sample.in_progress or sample.in_queue or (sample.ready and level == USED)
+    )
+    return min(every, times.health_billed) if billed else every
 
 
 def _level(warmth: Warmth, now: float, *, used_seconds: float) -> int:

@@ -212,3 +212,5 @@ class RunpodJob:
             journey.delay_seconds = told.delay_time / 1000
         if told.execution_time is not None:
             journey.execution_seconds = told.execution_time / 1000
+            if self.ended:
+                journey.worked_seconds_max = journey.execution_seconds * self._jobs.times.second

@@ -1,7 +1,10 @@
 """How long things take at Runpod, and how often it may be asked; all in seconds."""
 
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass, fields, replace
+from typing import Final, Self
+
+LOOKS_APART_SECONDS: Final = 0.1
+"""Of this machine's clock: the least between two looks at workers that are only billed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class RunpodTimes:
     """After so long a load balancer answers 524, whatever is under way."""
     health_awaited: float = 1.0
     """How often health is asked for while calls wait for a worker, or jobs are under way …"""
+    health_billed: float = 2.0
+    """… while some worker is billed, as far as health tells: when it starts and stops is what GPU seconds go by …"""
     health_used: float = 10.0
     """… while there is traffic …"""
     health_unused: float = 60.0
@@ -50,5 +55,9 @@ class RunpodTimes:
     """How often a client that waits for a worker is given a sign of life, where its answer is a stream."""
 
     def faster(self, speed: float) -> Self:
-        """The same on a Runpod whose clock runs at ``speed``: an emulator's."""
-        return type(self)(**{each.name: getattr(self, each.name) / speed for each in fields(self)})
+        """The same on a Runpod whose clock runs at ``speed``: an emulator's.
+
+        Looks at what is only billed are never so frequent that they keep this machine busy.
+        """
+        times = type(self)(**{each.name: getattr(self, each.name) / speed for each in fields(self)})
+        return replace(times, health_billed=max(times.health_billed, min(self.health_billed, LOOKS_APART_SECONDS)))

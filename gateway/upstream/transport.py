@@ -4,8 +4,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-import msgspec
-
 from gateway.journey import Journey
 from gateway.wire.header_lines import HeaderLines
 
@@ -13,21 +11,34 @@ Headers = Sequence[tuple[bytes, bytes]]
 """Header names in lower case, in the order received."""
 
 
-class UpstreamRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request to an endpoint. ``path`` is the operation's, such as ``/v1/chat/completions``.
+class UpstreamRequest:
+    """One request to an endpoint; never changed. ``path`` is the operation's, such as ``/v1/chat/completions``.
 
     ``headers`` are the caller's that pass, then the endpoint's own. ``due`` is when its answer is no longer wanted, by
     the monotonic clock; ``journey`` is filled in where the way is more than one call. ``affinity`` is what it has in
     common with others that one worker should serve, where the transport can ask for one.
     """
 
-    method: bytes
-    path: bytes
-    headers: Sequence[HeaderLines]
-    body: bytes
-    due: float = math.inf
-    journey: Journey | None = None
-    affinity: bytes | None = None
+    __slots__ = ("affinity", "body", "due", "headers", "journey", "method", "path")
+
+    def __init__(
+        self,
+        *,
+        method: bytes,
+        path: bytes,
+        headers: Sequence[HeaderLines],
+        body: bytes,
+        due: float = math.inf,
+        journey: Journey | None = None,
+        affinity: bytes | None = None,
+    ) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.due = due
+        self.journey = journey
+        self.affinity = affinity
 
     def __repr__(self) -> str:
         """Without headers and body: they hold the endpoint's key and the caller's words."""

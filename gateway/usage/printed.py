@@ -36,20 +36,21 @@ def _csv(by: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
 
 def _table(by: Sequence[str], rows: Sequence[dict[str, Any]]) -> str:
     shown = [name for name in COLUMNS if name != "cost_microdollars"]
-    lines = [[*by, *shown], *([_cell(row[name]) for name in (*by, *shown)] for row in rows)]
+    lines = [[*by, *shown], *([cell(row[name]) for name in (*by, *shown)] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(f"{_line(line, widths, left=len(by))}\n" for line in lines)
+    return "".join(f"{aligned(line, widths, left=len(by))}\n" for line in lines)
 
 
-def _line(cells: Sequence[str], widths: Sequence[int], *, left: int) -> str:
-    aligned = [
+def aligned(cells: Sequence[str], widths: Sequence[int], *, left: int) -> str:
+    """One line of a table: the first ``left`` cells at the left of their columns, the others at the right."""
+    padded = [
         cell.ljust(width) if index < left else cell.rjust(width)
         for index, (cell, width) in enumerate(zip(cells, widths, strict=True))
     ]
-    return "  ".join(aligned).rstrip()
+    return "  ".join(padded).rstrip()
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
     """Nothing is a dash; what a terminal would obey is escaped."""
     if value is None or value == "":
         return "-"

@@ -48,8 +48,8 @@ def read_question(
     """
     groups = tuple(name.strip() for name in by.split(",")) if by.strip() else ()
     _check(groups)
-    begins = _moment("since", since, now_unix)
-    ends = None if until is None else _moment("until", until, now_unix)
+    begins = moment_of("since", since, now_unix)
+    ends = None if until is None else moment_of("until", until, now_unix)
     if begins >= (now_unix if ends is None else ends):
         raise QuestionInvalid("since", "is not before until, or now")
     asked = {name: value for name, value in only.items() if value is not None}
@@ -64,7 +64,8 @@ def _check(groups: Sequence[str]) -> None:
         raise QuestionInvalid("by", "names one twice")
 
 
-def _moment(param: str, text: str, now_unix: float) -> float:
+def moment_of(param: str, text: str, now_unix: float) -> float:
+    """An age or RFC 3339 as Unix seconds; raises ``QuestionInvalid``, whose ``param`` is that."""
     age = re.fullmatch(r"([1-9]\d{0,4})([mhdw])", text)
     if age is not None:
         return now_unix - int(age[1]) * _SECONDS[age[2]]

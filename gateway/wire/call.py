@@ -8,7 +8,8 @@ import msgspec
 from gateway.errors import InvalidRequest
 from gateway.wire.members import may_escape_letters, top_level_values
 from gateway.wire.operations import Operation
-from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, StreamOptions, TextOptions
+from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, OpenPeek, PoolingPeek, StreamOptions, TextOptions, TextPeek
+from tiers.estimate import PLAIN, Prompt
 
 MODEL_CHARACTERS_MAX = 256
 """The longest ``model``: it is repeated in errors, records and the log."""
@@ -26,11 +27,11 @@ class Call:
         choices: How many answers it wants in all.
         tools: Whether it offers any.
         response_format: ``text``, ``json_object`` or ``json_schema``.
-        media: Whether the prompt may hold images or sound, whose tokens its size does not bound.
+        prompt: How its prompts' tokens follow from the body's size.
     """
 
     __slots__ = (
-        "body", "choices", "max_output", "media", "model", "response_format", "stream", "stream_options", "tools",
+        "body", "choices", "max_output", "model", "prompt", "response_format", "stream", "stream_options", "tools",
         "wants_usage",
     )  # fmt: skip
 
@@ -46,7 +47,7 @@ class Call:
         choices: int,
         tools: bool,
         response_format: str,
-        media: bool,
+        prompt: Prompt,
     ) -> None:
         self.body = body
         self.model = model
@@ -57,7 +58,7 @@ class Call:
         self.choices = choices
         self.tools = tools
         self.response_format = response_format
-        self.media = media
+        self.prompt = prompt
 
 
 _NOTHING: Final = (b"", b"null")
@@ -67,11 +68,13 @@ _READ: Final = frozenset({
 })  # fmt: skip
 """What decides on a request's way and cost: where it stood twice, the endpoint might take the other one."""
 
-_peek: Final = msgspec.json.Decoder(CallPeek).decode
+_peek: Final = msgspec.json.Decoder(OpenPeek).decode
 _peek_chat: Final = msgspec.json.Decoder(ChatPeek).decode
+_peek_texts: Final = msgspec.json.Decoder(TextPeek).decode
 _stream_options: Final = msgspec.json.Decoder(StreamOptions).decode
 _text: Final = msgspec.json.Decoder(TextOptions).decode
 _prompts: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_pooled: Final = msgspec.json.Decoder(PoolingPeek).decode
 
 
 def read_call(body: bytes, operation: Operation) -> Call:
@@ -84,7 +87,7 @@ def read_call(body: bytes, operation: Operation) -> Call:
     try:
         if not body.isascii():
             body.decode()  # what is not read must be text all the same
-        peek, all_text = _peeked(body)
+        peek, more, all_text = _peeked(body)
         raw_options = bytes(peek.stream_options) if peek.stream_options is not ABSENT else b""
         options = _stream_options(raw_options) if raw_options not in _NOTHING else None
         prompts = _count_prompts(bytes(peek.prompt)) if operation.generates and peek.prompt is not ABSENT else 1
@@ -112,6 +115,7 @@ def read_call(body: bytes, operation: Operation) -> Call:
     if _may_double(body, peek):
         _refuse_doubled(body)
     answers, max_output = _wanted(peek)
+    tools = bool(peek.tools)
     form = text.format if text is not None else peek.response_format
     return Call(
         body=body,
@@ -121,9 +125,9 @@ def read_call(body: bytes, operation: Operation) -> Call:
         wants_usage=options is not None and bool(options.include_usage),
         max_output=max_output,
         choices=answers * prompts,
-        tools=bool(peek.tools),
+        tools=tools,
         response_format=(form.type if form is not None else None) or "text",
-        media=not all_text and _may_hold_media(body),
+        prompt=_prompt(more, body, operation, prompts, tools=tools, all_text=all_text),
     )
 
 
@@ -170,13 +174,22 @@ def _refuse_doubled(body: bytes) -> None:
         seen.add(name)
 
 
-def _peeked(body: bytes) -> tuple[CallPeek, bool]:
-    """What is read of ``body``, and whether it is a chat whose messages have each a text as content, or none."""
+def _peeked(body: bytes) -> tuple[CallPeek, OpenPeek | None, bool]:
+    """What is read of ``body``; the same again, unless its prompt is nothing but a chat's texts; and whether it is a
+    chat of texts, which may stand beside tool calls and the like.
+    """
     try:
         chat = _peek_chat(body)
     except msgspec.ValidationError:
-        return _peek(body), False  # a content in parts; other operations' messages may be anything
-    return chat, chat.messages is not None
+        chat = None
+    if chat is not None and chat.messages is not None:
+        return chat, None, True
+    try:
+        texts = _peek_texts(body)
+    except msgspec.ValidationError:
+        peek = _peek(body)
+        return peek, peek, False  # a content in parts; other operations' messages may be anything
+    return texts, texts, texts.messages is not None
 
 
 def _may_hold_media(body: bytes) -> bool:
@@ -185,6 +198,52 @@ def _may_hold_media(body: bytes) -> bool:
     Looks for the keys ``image_url``, ``audio_url``, ``video_url``, ``input_image``, ``input_audio`` and ``source``.
     """
     return body.find(b'_url"') >= 0 or body.find(b'"input_') >= 0 or body.find(b'"source"') >= 0
+
+
+def _prompt(
+    peek: OpenPeek | None, body: bytes, operation: Operation, prompts: int, *, tools: bool, all_text: bool
+) -> Prompt:
+    """How the prompts' tokens follow from the body's size; ``peek`` is ``None`` where they are a chat's texts alone."""
+    if peek is None:
+        return Prompt(rendered=True) if tools else PLAIN
+    if not operation.generates:
+        return _pooled_prompt(body)
+    rendered = (
+        tools
+        or peek.chat_template_kwargs is not ABSENT
+        or peek.documents is not ABSENT
+        or body.find(b'"tool_calls"') >= 0
+    )
+    unbounded = (
+        # Whatever the caller's own template says, or what was said in answers that the endpoint keeps.
+        (peek.chat_template is not ABSENT and bytes(peek.chat_template) not in _NOTHING)
+        or (peek.previous_response_id is not ABSENT and bytes(peek.previous_response_id) not in _NOTHING)
+        or (not all_text and _may_hold_media(body))
+    )
+    if prompts == 1 and not unbounded and not rendered:
+        return PLAIN
+    return Prompt(unbounded=unbounded, rendered=rendered, count=prompts)
+
+
+def _pooled_prompt(body: bytes) -> Prompt:
+    """Of embeddings, whose inputs stand alone, and of scores, which are of pairs: a question with each document."""
+    peek = _pooled(body)
+    alone = max(_count(peek.input), _count(peek.texts))
+    pairs = max([
+        _count(side)
+        for side in (
+            peek.documents, peek.queries, peek.items, peek.text_1, peek.text_2, peek.data_1, peek.data_2,
+        )
+    ])  # fmt: skip
+    return Prompt(unbounded=_may_hold_media(body), count=max(alone, pairs, 1), repeated=pairs > 0)
+
+
+def _count(value: msgspec.Raw) -> int:
+    """How many prompts stand in a list, at most: one, where it is one of token ids; 1 for a single text, 0 for none."""
+    text = bytes(value)
+    if text in _NOTHING:
+        return 0
+    return len(_prompts(text)) if text[:1] == b"[" else 1
 
 
 def _count_prompts(prompt: bytes) -> int:

@@ -6,6 +6,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from gateway.errors import InvalidRequest
+from gateway.wire.run_bounds import RunBounds, run_bounds_of
 
 IDENTITY = {
     b"x-tiergate-agent": "agent",
@@ -19,13 +20,14 @@ IDENTITY_CHARACTERS_MAX = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who calls; empty where a header was not sent."""
+    """Who calls; empty where a header was not sent. ``bounds`` are its run's, ``None`` where it was sent none."""
 
     agent: str = ""
     flow: str = ""
     run: str = ""
     step: str = ""
     task: str = ""
+    bounds: RunBounds | None = None
 
 
 NOBODY: Final = Identity()
@@ -35,10 +37,11 @@ def identity_of(named: Mapping[bytes, bytes]) -> Identity:
     """Who sent these headers, by their names in lower case.
 
     Raises:
-        InvalidRequest: See ``identity_value``.
+        InvalidRequest: See ``identity_value`` and ``run_bounds_of``.
     """
+    bounds = run_bounds_of(named)
     sent = {field: identity_value(name, named[name]) for name, field in IDENTITY.items() if name in named}
-    return Identity(**sent) if sent else NOBODY
+    return Identity(bounds=bounds, **sent) if sent else NOBODY
 
 
 def identity_value(name: bytes, raw: bytes) -> str:

@@ -60,6 +60,12 @@ class TextMessage(msgspec.Struct):
     content: str | None = None
 
 
+class PlainMessage(TextMessage):
+    """One that calls no tool."""
+
+    tool_calls: None = None
+
+
 class CallPeek(msgspec.Struct):
     """What the gateway reads of a request's body."""
 
@@ -77,10 +83,43 @@ class CallPeek(msgspec.Struct):
     text: msgspec.Raw = ABSENT
 
 
-class ChatPeek(CallPeek):
-    """The same of a chat all of whose messages are texts, as nearly all are."""
+class OpenPeek(CallPeek):
+    """The same of any call, with what else its prompt may be made of."""
+
+    documents: msgspec.Raw = ABSENT
+    chat_template: msgspec.Raw = ABSENT
+    chat_template_kwargs: msgspec.Raw = ABSENT
+    previous_response_id: msgspec.Raw = ABSENT
+
+
+class PoolingPeek(msgspec.Struct):
+    """What the prompts of an embedding, a score or the like are made of: a text, or a list of them."""
+
+    input: msgspec.Raw = ABSENT
+    texts: msgspec.Raw = ABSENT
+    documents: msgspec.Raw = ABSENT
+    queries: msgspec.Raw = ABSENT
+    items: msgspec.Raw = ABSENT
+    text_1: msgspec.Raw = ABSENT
+    text_2: msgspec.Raw = ABSENT
+    data_1: msgspec.Raw = ABSENT
+    data_2: msgspec.Raw = ABSENT
+
+
+class TextPeek(OpenPeek):
+    """The same of a chat all of whose messages are texts."""
 
     messages: list[TextMessage] | None = None
+
+
+class ChatPeek(CallPeek):
+    """What is read of a chat whose prompt is nothing but texts, as most are: all else there is not, or null."""
+
+    documents: None = None
+    chat_template: None = None
+    chat_template_kwargs: None = None
+    previous_response_id: None = None
+    messages: list[PlainMessage] | None = None
 
 
 class Delta(msgspec.Struct):

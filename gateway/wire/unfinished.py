@@ -198,7 +198,7 @@ def _rest(call: Call, prefix: str, output: int) -> Call | None:
         choices=1,
         tools=call.tools,
         response_format=call.response_format,
-        media=call.media,
+        prompt=call.prompt,
     )
 
 

@@ -54,12 +54,24 @@ def say(text: str) -> Script:
     return lambda _asked: text
 
 
+def woken(asked: Asked) -> tuple[int, Any]:
+    """Each tier was woken for this."""
+    return 202, {"object": "list", "data": [{"name": name, "state": "woken"} for name in asked.body["tiers"]]}
+
+
 class ChatServer:
-    """Serves from ``with`` to its end. Set ``script``: it turns a request into its answer, and may block."""
+    """Serves from ``with`` to its end. Set ``script``: it turns a request into its answer, and may block.
+
+    ``wake`` turns an announcement of tiers into its status and body.
+    """
 
     def __init__(self) -> None:
         self.script: Script = say("Fine.")
+        self.models_status = 200
+        self.models: dict[str, Any] = {"object": "list", "data": []}
+        self.wake: Callable[[Asked], tuple[int, Any]] = woken
         self._asked: list[Asked] = []
+        self._announced: list[Asked] = []
         self._lock = Lock()
         self._server = _PatientServer(("127.0.0.1", 0), _handler(self))
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
@@ -75,11 +87,28 @@ class ChatServer:
         with self._lock:
             return list(self._asked)
 
+    @property
+    def announced(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Every announcement so far: the run and its tiers."""
+        with self._lock:
+            return [(each.body["run"], tuple(each.body["tiers"])) for each in self._announced]
+
+    def forget(self) -> None:
+        """Forget what was asked so far."""
+        with self._lock:
+            self._asked.clear()
+
     def take(self, asked: Asked) -> Answer:
         """Record a request and decide its answer."""
         with self._lock:
             self._asked.append(asked)
         return self.script(asked)
+
+    def hear(self, asked: Asked) -> tuple[int, Any]:
+        """Record an announcement of tiers and decide its answer."""
+        with self._lock:
+            self._announced.append(asked)
+        return self.wake(asked)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -104,13 +133,20 @@ def _handler(server: ChatServer) -> type[BaseHTTPRequestHandler]:
         timeout = 30
 
         def do_GET(self) -> None:
-            models = {"object": "list", "data": []}
-            self._send(200 if self.path == "/v1/models" else 404, "application/json", [json.dumps(models).encode()])
+            self._send(
+                server.models_status if self.path == "/v1/models" else 404,
+                "application/json",
+                [json.dumps(server.models).encode()],
+            )
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             headers = {name.lower(): value for name, value in self.headers.items()}
             asked = Asked(path=self.path, headers=headers, body=body)
+            if self.path == "/tiergate/v1/wake":
+                status, told = server.hear(asked)
+                self._send(status, "application/json", [json.dumps(told).encode()])
+                return
             answer = server.take(asked)
             if isinstance(answer, Refusal):
                 self._send(answer.status, "application/json", [_error(answer)], answer.headers)

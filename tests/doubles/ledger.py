@@ -18,6 +18,7 @@ class FailingLedger:
         slow: What a verb waits for before it happens.
         unanswered: What ``reserve`` waits for after it happened.
         asked: How often each verb was called.
+        lines: What ``reserve`` was told of the line, each time.
         taken: Ids of the claims that were reserved.
         resolved: Each id that was settled or released, with how; once per time that this took effect.
     """
@@ -29,6 +30,7 @@ class FailingLedger:
         self.unanswered: Hang | None = None
         self.asked: Counter[str] = Counter()
         self.taken: set[str] = set()
+        self.lines: list[str] = []
         self.resolved: list[tuple[str, str]] = []
 
     async def _reach(self, verb: str) -> None:
@@ -38,10 +40,11 @@ class FailingLedger:
         if verb in self.down:
             raise StoreUnavailable("The store does not answer.", retry_after_seconds=1)
 
-    async def reserve(self, claim: Claim) -> Answer:
+    async def reserve(self, claim: Claim, line: str = "") -> Answer:
         """See ``Ledger.reserve``."""
         await self._reach("reserve")
-        answer = await self.memory.reserve(claim)
+        self.lines.append(line)
+        answer = await self.memory.reserve(claim, line)
         if isinstance(answer, Reserved):
             self.taken.add(claim.id)
         if self.unanswered is not None:

@@ -24,10 +24,11 @@ ANSWER = json.dumps({"choices": [{"message": {"content": "Hello"}}], "usage": US
 
 
 def token_tier(name: str = "routing", **fields: Any) -> Tier:  # noqa: ANN401 - any of Tier's fields
-    """A tier at one microdollar per token in and two per token out, with two slots."""
+    """A tier at one microdollar per token in and two per token out, with two slots; its template adds nothing."""
     return tier(
         name,
         **{
+            "template_tokens": 0,
             "price": TokenPrice(input_microdollars=1_000_000, output_microdollars=2_000_000),
             "endpoints": (Endpoint(name=f"{name}/0", url=f"http://{name}.test/v1"),),
             **fields,

@@ -12,6 +12,7 @@ from gateway.errors import BudgetExhausted, BudgetTooSmall, GatewayError, StoreU
 from gateway.exchange import Attempt, Caller
 from gateway.wire.identity import Identity
 from gateway.wire.operations import Operation
+from gateway.wire.run_bounds import RunBounds
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
 from tests.doubles.transport import Gate, Hang
@@ -22,6 +23,7 @@ from tiers.routing import Candidate
 from tiers.tiermap import Budget, Queue, Tier, Timeouts
 from tiers.windows import Window
 
+LINE = "process-1"
 PATIENT = Queue(length=10, wait_seconds=600)
 
 PICTURE = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://127.0.0.1/x.png"}}]}]
@@ -69,7 +71,9 @@ def gatekeeper(*budgets: Budget, **fields: Any) -> Gatekeeper:  # noqa: ANN401 -
     clock = ManualClock()
     ledger = FailingLedger(clock.unix)
     abandoned: list[Claim] = []
-    admit = Admission(ledger=ledger, clock=clock, budgets=budgets, tiers=tier_map(tier).tiers, abandon=abandoned.append)
+    admit = Admission(
+        ledger=ledger, clock=clock, budgets=budgets, tiers=tier_map(tier).tiers, abandon=abandoned.append, line=LINE
+    )
     return Gatekeeper(clock=clock, ledger=ledger, admit=admit, tier=tier, abandoned=abandoned)
 
 
@@ -170,6 +174,25 @@ async def test_what_is_kept_of_a_caller_is_of_one_tier_one_identity_and_one_tier
         owners.append([(hold.concern.budget, hold.concern.owner) for hold in keeper.claims[str(number)].holds])
     writer, critic = [("money", "writer")], [("money", "critic")]
     assert owners == [writer, writer, critic, [("new", "routing")], critic]
+
+
+@pytest.mark.parametrize("budgets", [(), (budget(kind="run"),)], ids=["no-budgets", "a-budget"])
+async def test_a_run_is_held_to_the_budgets_that_it_brings(budgets: tuple[Budget, ...]) -> None:
+    """Beside the tier map's, before them, and only where it is named with them; other bounds are other budgets."""
+    keeper, caller = gatekeeper(*budgets, slots=9), Caller(name="demo")
+    mapped = [(one.name, one.limit) for one in budgets]
+
+    async def bounds_of(name: str, **bounds: int) -> list[tuple[str, int]]:
+        who = Identity(run="r1", bounds=RunBounds(**bounds) if bounds else None)
+        await keeper.enter(name, caller=caller, identity=who)
+        return [(hold.concern.budget, hold.concern.limit) for hold in keeper.claims[name].holds]
+
+    assert await bounds_of("1", calls=2) == [("x-tiergate-run-max-calls", 2), *mapped]
+    assert await bounds_of("2") == mapped
+    assert await bounds_of("3", calls=3) == [("x-tiergate-run-max-calls", 3), *mapped]
+    assert await bounds_of("4", microdollars=9**9) == [("x-tiergate-run-max-usd", 9**9), *mapped]
+    with pytest.raises(BudgetExhausted, match="0 requests left of 2 requests for the whole run"):
+        await bounds_of("5", calls=2)
 
 
 @pytest.mark.parametrize(
@@ -312,14 +335,28 @@ async def test_only_the_first_in_the_queue_asks_the_ledger() -> None:
     await asyncio.wait(tasks)
 
 
-async def test_a_slot_given_back_here_wakes_the_first_at_once() -> None:
+async def test_only_who_stands_first_in_line_asks_in_the_name_of_its_process() -> None:
+    """Who has just come stands in none yet: between processes it goes after those who do."""
+    keeper = gatekeeper()
+    await keeper.enter("a")
+    task = await keeper.queue("b")
+    await eventually(lambda: LINE in keeper.ledger.lines)
+    await keeper.leave("a")
+    keeper.admit.freed(keeper.tier)
+    await task
+    assert keeper.ledger.lines[:2] == ["", ""]
+    assert set(keeper.ledger.lines[2:]) == {LINE}
+
+
+async def test_a_slot_given_back_here_wakes_the_first_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without waiting for the next look at the store."""
+    monkeypatch.setattr("gateway.admit.POLL_SECONDS", 600.0)
     keeper = gatekeeper()
     await keeper.enter("a")
     task = await keeper.queue("b")
     await keeper.leave("a")
     keeper.admit.freed(keeper.tier)
-    async with asyncio.timeout(POLL_SECONDS / 2):
+    async with asyncio.timeout(10):
         await task
 
 

@@ -81,6 +81,8 @@ async def test_models_are_the_names_that_a_key_may_use(subject: Composed) -> Non
         "created": 0,
         "owned_by": "tiergate",
         "tier": "routing",
+        "max_model_len": 1000,
+        "context_window": 1000,
     }
     mine = await subject.get("/v1/models", key=ROUTING_KEY)
     assert {model["tier"] for model in mine.json()["data"]} == {"routing", "auto"}

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -92,9 +93,10 @@ async def gateway(tiers: TierMap, store: Store, log: io.BytesIO | None = None) -
     """The parts on a store that is open."""
     written = io.BytesIO() if log is None else log
     clock = SystemClock()
-    settings = Settings(tiers_file=Path("tiers.yaml"))
-    async with running(settings, checked(tiers), store=store, clock=clock, log=Log(written, clock)) as parts:
-        yield Running(parts, written)
+    with tempfile.TemporaryDirectory() as state:
+        settings = Settings(tiers_file=Path("tiers.yaml"), state_directory=Path(state))
+        async with running(settings, checked(tiers), store=store, clock=clock, log=Log(written, clock)) as parts:
+            yield Running(parts, written)
 
 
 @pytest.mark.integration

@@ -114,18 +114,30 @@ VIRTUAL = b"tg-" + b"v" * 43
 async def test_the_store_is_asked_for_a_virtual_key_that_this_process_does_not_know() -> None:
     """And for no other."""
     sent = hashlib.sha256(VIRTUAL).digest()
-    far = FakeRing({}, {sent: CALLER})
+    other = Caller(name="other")
+    far = FakeRing({}, {sent: other})
     authenticate = Authenticator({digest(KEY): CALLER}, far)
     head = RequestHead(CHAT, [(b"authorization", b"Bearer " + VIRTUAL)])
     assert authenticate.at_once(head) is None
-    assert await authenticate.of(head) is CALLER
-    assert await authenticate(None, VIRTUAL) is CALLER
+    assert await authenticate.of(head) is other
+    assert await authenticate(None, VIRTUAL) is other
     assert far.asked == 2
     with pytest.raises(Unauthorized):
         await authenticate(b"Bearer no-virtual-key")
     near = FakeRing({sent: CALLER}, {})
     assert await Authenticator({}, near).of(head) is CALLER
     assert (far.asked, near.asked) == (2, 0)
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known here", "asked for"])
+async def test_a_virtual_key_gives_way_to_a_key_of_the_tier_map_with_its_name(*, known: bool) -> None:
+    """They would share budgets and see each other's records; also where the map's came later."""
+    sent = hashlib.sha256(VIRTUAL).digest()
+    mine = {sent: Caller(name=CALLER.name, tiers=frozenset({"routing"}))}
+    ring = FakeRing(mine, {}) if known else FakeRing({}, mine)
+    with pytest.raises(Unauthorized, match=f"has a key called '{CALLER.name}' now"):
+        await Authenticator({digest(KEY): CALLER}, ring)(None, VIRTUAL)
+    assert (await Authenticator({}, ring)(None, VIRTUAL)).name == CALLER.name
 
 
 def test_a_key_is_taken_until_it_expires() -> None:

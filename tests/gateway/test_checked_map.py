@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.checked_map import CheckedMap, MapRejected, check, read_and_check, read_map, text_hash
+from gateway.checked_map import CheckedMap, MapRejected, check, read_and_check, read_map, read_text, text_hash
 from tests.gateway.upstream.litellm_installed import need_litellm
 from tests.tiers.samples import WHOLE, changed
 from tiers.price import TokenPrice
@@ -139,3 +139,50 @@ def test_without_litellm_a_tier_that_needs_it_is_a_problem(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "litellm", None)
     [problem] = rejected(OVERFLOW.encode()).problems
     assert problem.endswith("LiteLLM, which calls the tier, is not installed — pip install 'tiergate[litellm]'")
+
+
+STATE = '{"version": 1, "endpoints": {"routing/0": {"id": "abc", "url": "https://api.runpod.ai/v2/abc"}}}'
+
+
+def deployed(folder: Path) -> Path:
+    """A tier map whose first endpoint is deployed."""
+    file = folder / "tiers.yaml"
+    text = TEXT.replace(b"- url: http://127.0.0.1:9100/v1\n        api_key: env:ROUTING_KEY", b"- deploy: {}")
+    file.write_bytes(text)
+    return file
+
+
+def test_deployed_endpoints_have_their_addresses_from_the_state_beside_the_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They go with the text, so that every process serves the same ones, and another address is another map."""
+    monkeypatch.setenv("RUNPOD_API_KEY", "rpa_x")
+    file, state = deployed(tmp_path), tmp_path / "tiers.fleet.json"
+    state.write_text(STATE)
+    first = read_and_check(file)
+    assert first.tier_map.tiers["routing"].endpoints[0].url == "https://api.runpod.ai/v2/abc"
+    assert check(first.text, file=str(file)) == first
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text(STATE.replace("abc", "def"))
+    second = read_and_check(file, elsewhere)
+    assert second.tier_map.tiers["routing"].endpoints[0].url == "https://api.runpod.ai/v2/def"
+    assert first.hash != second.hash
+
+
+def test_an_endpoint_that_is_not_deployed_yet_is_told_by_name(tmp_path: Path) -> None:
+    """It is checked without its address, and served with it alone."""
+    file = deployed(tmp_path)
+    assert read_map(read_text(file), file="tiers.yaml").tiers["routing"].endpoints[0].url == ""
+    with pytest.raises(MapRejected, match="not deployed yet: routing/0 - run `tiergate-deploy apply`"):
+        read_and_check(file)
+
+
+@pytest.mark.parametrize("state", ["", "[]", '{"endpoints": {"a": 1}}'])
+def test_a_state_that_cannot_be_read_is_told(tmp_path: Path, state: str) -> None:
+    (tmp_path / "tiers.fleet.json").write_text(state)
+    with pytest.raises(MapRejected, match=r"tiers\.fleet\.json: the fleet's state cannot be read"):
+        read_and_check(deployed(tmp_path))
+    (tmp_path / "tiers.fleet.json").unlink()
+    (tmp_path / "tiers.fleet.json").mkdir()
+    with pytest.raises(MapRejected, match="cannot be read: Is a directory"):
+        read_and_check(deployed(tmp_path))

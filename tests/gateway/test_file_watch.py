@@ -20,6 +20,16 @@ def looks(watch: FileWatch, times: int = 3) -> list[bool]:
     return [watch.look() for _ in range(times)]
 
 
+def test_several_files_are_watched_as_one(tmp_path: Path) -> None:
+    """Also one that is not there yet."""
+    file, other = tmp_path / "tiers.yaml", tmp_path / "tiers.fleet.json"
+    file.write_text("a")
+    watch = FileWatch(file, other)
+    assert looks(watch) == [False, False, False]
+    other.write_text("b")
+    assert looks(watch) == [False, True, False]
+
+
 def test_a_file_that_stays_as_it_is_is_never_told(file: Path) -> None:
     """Nor is what it was at first."""
     assert looks(FileWatch(file)) == [False, False, False]

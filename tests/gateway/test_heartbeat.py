@@ -23,6 +23,7 @@ async def test_who_waits_is_given_a_comment_now_and_then() -> None:
     assert double.status == 200
     assert double.headers[b"content-type"] == b"text/event-stream; charset=utf-8"
     assert double.headers[b"x-tiergate-tier"] == b"routing"
+    assert double.headers[b"x-tiergate-waited"] == b"later"
     comments = double.body.split(b"\n\n")[:-1]
     assert len(comments) >= 2
     assert set(comments) == {b": waiting for a worker of the tier routing"}

@@ -65,11 +65,13 @@ async def test_a_stream_that_waits_is_given_signs_of_life_and_then_its_answer() 
     await eventually(lambda: bool(subject.transport.requests))
     task = subject.start(client)
     await client.got(3)
+    subject.clock.advance(8)
     warmth.wake(10)
     record = await subject.end_of(task)
     comment = b": waiting for a worker of the tier routing\n\n"
     assert client.body.startswith(comment)
-    answer = client.body.replace(comment, b"")
+    waited, _, answer = client.body.replace(comment, b"").partition(b"\n\n")
+    assert waited == b": waited hold=8.000"
     assert answer == ROLE + HELLO + STOP + DONE
     assert client.is_complete()
     assert (record.status, record.outcome) == (200, "ok")

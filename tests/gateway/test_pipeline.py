@@ -8,12 +8,13 @@ import pytest
 
 from gateway.errors import UpstreamFailed, UpstreamTimeout, UpstreamUnreachable
 from gateway.exchange import Caller
+from gateway.upstream.warmth import Warmth
 from tests.doubles.client import FakeClient
 from tests.doubles.transport import EVENTS, FakeResponse, Gate, Hang
 from tests.gateway.rig import KEY, Rig, rig
 from tests.gateway.samples import ANSWER, EMBEDDINGS, budget, request, token_tier
 from tests.gateway.wire.samples import DONE, HELLO, ROLE, STOP, USAGE_CHUNK
-from tiers.tiermap import Queue, Retry, Route, Timeouts
+from tiers.tiermap import Queue, Retry, Route, Timeouts, Workers
 
 SPENT = 7 * 1 + 3 * 2
 """Microdollars of an answer with the usual usage."""
@@ -369,7 +370,25 @@ async def test_times_are_of_their_own_steps() -> None:
     assert record.duration_seconds == 1 + 2 + 4 + 8
     assert record.upstream_seconds == 2 + 4 + 8
     assert record.gpu_seconds == 2 + 4 + 8
+    assert client.headers[b"x-tiergate-waited"] == b"queue=1.000"
     await subject.assert_clean()
+
+
+async def test_what_waited_in_vain_says_how_long() -> None:
+    """An error's answer is one, too."""
+    subject = rig(token_tier(slots=1, queue=Queue(length=1, wait_seconds=0.01)))
+    busy = Gate()
+    subject.transport.then(busy, FakeResponse(ANSWER))
+    first = subject.start(FakeClient(request()))
+    await busy.reached.wait()
+    client = FakeClient(request())
+    second = subject.start(client)
+    await subject.queued(1)
+    subject.clock.advance(3)
+    await subject.end_of(second)
+    assert (client.status, client.headers[b"x-tiergate-waited"]) == (503, b"queue=3.000")
+    busy.opened.set()
+    await subject.end_of(first)
 
 
 async def test_time_at_two_endpoints_is_added_up() -> None:
@@ -384,6 +403,25 @@ async def test_time_at_two_endpoints_is_added_up() -> None:
     slow.opened.set()
     assert (await subject.end_of(task)).gpu_seconds == 3
     await subject.assert_clean()
+
+
+async def test_a_job_is_charged_for_no_more_than_its_worker_worked() -> None:
+    """Whatever else it waited for at Runpod."""
+    subject = rig()
+    [station] = subject.stations
+    station.warmth = Warmth(base="https://api.runpod.test/v2/e1", workers=Workers(), clock=subject.clock)
+    station.warmth.answered()
+    slow = Gate()
+    subject.transport.then(slow, FakeResponse(ANSWER))
+    task = subject.start(FakeClient(request()))
+    await slow.reached.wait()
+    subject.clock.advance(3)
+    [sent] = subject.transport.requests
+    assert sent.journey is not None
+    sent.journey.worked_seconds_max = 1.25
+    slow.opened.set()
+    assert (await subject.end_of(task)).gpu_seconds == 1.25
+    assert station.meter.attributed == 1.25
 
 
 async def test_a_key_may_be_used_as_anthropics_clients_send_it() -> None:

@@ -61,7 +61,7 @@ class Subject:
         self.server = RecordingServer()
         self._log = io.BytesIO()
         self.reloader = Reloader(
-            self.file,
+            (self.file, folder / "tiers.fleet.json"),
             check(MAP.encode(), file="tiers.yaml"),
             ServedMap(generation=1, hash=text_hash(MAP.encode()), loaded_unix=self.clock.unix()),
             store=store,
@@ -179,3 +179,17 @@ async def test_it_follows_its_file_and_signals(subject: Subject, monkeypatch: py
     following.cancel()
     with pytest.raises(asyncio.CancelledError):
         await following
+
+
+async def test_another_address_of_a_deployed_endpoint_is_another_map(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The map's own text is the same; the state beside it has changed."""
+    monkeypatch.setenv("CALLER", "sk-caller")
+    subject = Subject(tmp_path)
+    assert (await subject.reload()).result == "unchanged"
+    (tmp_path / "tiers.fleet.json").write_text('{"endpoints": {"other/0": {"url": "https://api.runpod.ai/v2/abc"}}}')
+    assert (await subject.reload()).result == "loaded"
+    [(checked, _)] = subject.server.taken
+    assert b"https://api.runpod.ai/v2/abc" in checked.text
+    assert (await subject.reload()).result == "unchanged"

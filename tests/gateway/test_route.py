@@ -105,6 +105,28 @@ def test_names_are_what_the_key_may_send_as_model() -> None:
     assert ROUTER.names(Caller(name="k", tiers=frozenset())) == {"auto": "auto"}
 
 
+def test_how_much_a_request_may_have_is_the_tiers_and_with_its_escalations_more() -> None:
+    """As far as the key may go; of ``auto`` it is what every route keeps."""
+    router = Router(
+        tier_map(
+            token_tier("small", context=1000, escalation=("large",)),
+            token_tier("large", context=5000),
+            token_tier("middle", context=2000),
+            routes=(
+                Route(name="agents", when=Conditions(agent=("a",)), tier="small"),
+                Route(name="rest", tier="middle"),
+            ),
+        )
+    )
+    assert router.contexts("small", CALLER) == (1000, 5000)
+    assert router.contexts("large", CALLER) == (5000, 5000)
+    assert router.contexts("auto", CALLER) == (1000, 2000)
+    narrow = Caller(name="k", tiers=frozenset({"small"}))
+    assert router.contexts("small", narrow) == (1000, 1000)
+    assert router.contexts("auto", narrow) == (1000, 1000)
+    assert router.contexts("auto", Caller(name="k", tiers=frozenset())) is None
+
+
 UPWARD = Router(
     tier_map(
         token_tier("routing", escalation=("large", "huge"), downgrade="cheap"),

@@ -6,15 +6,20 @@ from pathlib import Path
 import pytest
 
 from gateway.authenticate import digest
+from gateway.budget import ledger
 from gateway.settings import (
     ENVIRONMENT,
+    RECORDS_MAX,
+    SLOT_LEASE_SECONDS,
     Settings,
     SettingsInvalid,
     admin_digest,
+    check_runpod,
     read_secrets,
     read_settings,
     secret_references,
 )
+from gateway.telemetry import records
 from tests.gateway.samples import tier_map, token_tier
 from tiers.tiermap import Alerts, Budget, Endpoint, Key, Owner, SecretReference
 from tiers.windows import Window
@@ -39,7 +44,11 @@ def test_a_tier_map_is_all_that_must_be_given() -> None:
         drain_seconds=30.0,
         drain_delay_seconds=0.0,
         admin_key=None,
+        admin_listen=None,
         runpod_speed=1.0,
+        slot_lease_seconds=30,
+        records_max=100_000,
+        records_days=30,
         processes=1,
     )
 
@@ -48,6 +57,9 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
     """As a variable of its own."""
     for variable, value in {
         "TIERGATE_TIERS": "a.yaml",
+        "TIERGATE_RUNPOD_KEY": "env:RUNPOD_API_KEY",
+        "TIERGATE_RUNPOD_URL": "http://127.0.0.1:8090",
+        "TIERGATE_FLEET_STATE": "fleet.json",
         "TIERGATE_HOST": "::1",
         "TIERGATE_PORT": "0",
         "TIERGATE_STORE": "redis://store:6379/0",
@@ -56,12 +68,17 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "TIERGATE_DRAIN_SECONDS": "2.5",
         "TIERGATE_DRAIN_DELAY_SECONDS": "5",
         "TIERGATE_ADMIN_KEY": "file:/run/secrets/admin",
+        "TIERGATE_ADMIN_LISTEN": "[::1]:8081",
         "TIERGATE_RUNPOD_SPEED": "20",
+        "TIERGATE_SLOT_LEASE_SECONDS": "5",
+        "TIERGATE_RECORDS_MAX": "1000",
+        "TIERGATE_RECORDS_DAYS": "7",
         "TIERGATE_PROCESSES": "4",
     }.items():
         monkeypatch.setenv(variable, value)
     assert read_settings({}) == Settings(
         tiers_file=Path("a.yaml"),
+        fleet_state=Path("fleet.json"),
         host="::1",
         port=0,
         store="redis://store:6379/0",
@@ -70,10 +87,21 @@ def test_every_setting_may_come_from_the_environment(monkeypatch: pytest.MonkeyP
         drain_seconds=2.5,
         drain_delay_seconds=5.0,
         admin_key=SecretReference("file", "/run/secrets/admin"),
+        admin_listen=("::1", 8081),
         runpod_speed=20.0,
+        slot_lease_seconds=5,
+        records_max=1000,
+        records_days=7,
+        runpod_key=SecretReference("env", "RUNPOD_API_KEY"),
+        runpod_url="http://127.0.0.1:8090",
         processes=4,
     )
     assert set(ENVIRONMENT.values()) == set(Settings.__dataclass_fields__)
+
+
+def test_the_defaults_are_those_of_the_parts_that_they_set() -> None:
+    """They are written twice so that settings can be read without the server's packages."""
+    assert (SLOT_LEASE_SECONDS, RECORDS_MAX) == (ledger.SLOT_LEASE_SECONDS, records.RECORDS_MAX)
 
 
 def test_a_number_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
@@ -82,6 +110,18 @@ def test_a_number_that_is_out_of_bounds_is_told_with_its_bounds() -> None:
         read_settings({"tiers_file": "a.yaml", "processes": "0"})
     for value in (1, 256):
         assert read_settings({"tiers_file": "a.yaml", "processes": str(value)}).processes == value
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"admin_listen": "127.0.0.1:8081"}, "nobody may use the admin API without an admin key"),
+        ({"admin_listen": "127.0.0.1:8080", "admin_key": "env:ADMIN"}, "8080 is the gateway's own port"),
+    ],
+)
+def test_an_address_for_the_admin_wants_an_admin_and_a_port_of_its_own(arguments: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsInvalid, match=said):
+        read_settings({"tiers_file": "a.yaml", **arguments})
 
 
 def test_arguments_go_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,6 +150,9 @@ def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
         ("processes", "0", "--processes"),
         ("processes", "257", "--processes"),
         ("processes", "all", "--processes"),
+        ("slot_lease_seconds", "0", "--slot-lease-seconds"),
+        ("records_max", "999", "--records-max"),
+        ("records_days", "0.5", "--records-days"),
         ("drain_seconds", "soon", "--drain-seconds"),
         ("drain_seconds", "-1", "--drain-seconds"),
         ("drain_seconds", "nan", "--drain-seconds"),
@@ -118,6 +161,10 @@ def test_without_a_tier_map_there_is_nothing_to_serve() -> None:
         ("runpod_speed", "0", "--runpod-speed"),
         ("runpod_speed", "1001", "--runpod-speed"),
         ("admin_key", "sk-the-key-itself", "--admin-key"),
+        ("admin_listen", "8081", "--admin-listen"),
+        ("admin_listen", "localhost:", "--admin-listen"),
+        ("admin_listen", "localhost:0", "--admin-listen"),
+        ("runpod_key", "rpa_the-key-itself", "--runpod-key"),
     ],
 )
 def test_a_value_that_cannot_be_read_names_its_place(
@@ -218,3 +265,14 @@ def test_every_secret_that_cannot_be_read_is_told_at_once(tmp_path: Path, monkey
     assert "FileNotFoundError" in told[1]
     assert "sécret" not in str(caught.value)
     assert "sk-good" not in str(caught.value)
+
+
+def test_runpods_key_is_looked_for_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is named."""
+    check_runpod(read_settings({"tiers_file": "a.yaml"}))
+    settings = read_settings({"tiers_file": "a.yaml", "runpod_key": "env:TIERGATE_TEST_RUNPOD"})
+    monkeypatch.delenv("TIERGATE_TEST_RUNPOD", raising=False)
+    with pytest.raises(SettingsInvalid, match="TIERGATE_TEST_RUNPOD"):
+        check_runpod(settings)
+    monkeypatch.setenv("TIERGATE_TEST_RUNPOD", "rpa_x")
+    check_runpod(settings)

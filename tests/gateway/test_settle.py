@@ -3,12 +3,14 @@
 import asyncio
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway.budget.ledger import AMOUNT_MAX, Claim, Concerned, SlotClaim
+from gateway.budget.ledger import AMOUNT_MAX, LIFE_SECONDS_MAX, Claim, Concerned, SlotClaim
 from gateway.exchange import Attempt, Exchange
+from gateway.journal import Journal
 from gateway.settle import Settler
 from tests.doubles.clock import ManualClock
 from tests.doubles.ledger import FailingLedger
@@ -17,6 +19,7 @@ from tests.gateway.samples import attempt, budget, call, exchange, token_tier
 from tests.stores import eventually
 from tiers.budgets import amount, concerns
 from tiers.price import GpuPrice
+from tiers.tiermap import Outage, Tier
 from tiers.usage import Usage
 
 BUDGETS = (budget(), budget(name="tokens", unit="tokens"), budget(name="calls", unit="requests"))
@@ -31,9 +34,18 @@ class Till:
     def __init__(self, life_seconds: float = 60.0) -> None:
         self.clock = ManualClock()
         self.ledger = FailingLedger(self.clock.unix)
+        self.journals: list[Journal] = []
         self.settle = Settler(ledger=self.ledger, clock=self.clock, retry_seconds=0.001)
         self.life_seconds = life_seconds
         self.claims = 0
+
+    def restart(self, directory: Path) -> None:
+        """The process ends and another begins, with the journal in that directory."""
+        for journal in self.journals:
+            journal.close()
+        self.journals = [Journal(directory, now_unix=self.clock.unix, report=lambda *_, **__: None)]
+        self.settle = Settler(ledger=self.ledger, clock=self.clock, journal=self.journals[0], retry_seconds=0.001)
+        self.settle.adopt()
 
     async def reserve(self) -> Claim:
         """One more claim: 500 of each budget, and a slot."""
@@ -108,9 +120,26 @@ async def test_a_request_of_which_nothing_was_read_has_no_prompt() -> None:
     assert (await till.spent())["tokens"] == (0, 0)
 
 
-async def test_absurd_usage_is_booked_as_far_as_a_ledger_can_count() -> None:
-    """What an endpoint reports is foreign: no number of it may keep a reservation from ending."""
-    till, _, _ = await settled(Usage(input=10**30), **WORKED)
+async def test_an_endpoint_that_reports_more_than_a_request_could_take_spends_no_budget_of_it() -> None:
+    """Nor does any number that it reports keep a reservation from ending; whose tier that is, is told."""
+    till = Till()
+    told: list[str] = []
+    till.settle = Settler(ledger=till.ledger, clock=till.clock, over_reported=told.append)
+    one = attempt(**WORKED)
+    one.usage = Usage(input=10**30)
+    await till.settle(exchange(usage=one.usage), one, await till.reserve(), 0.0)
+    assert await till.spent() == {"money": (500, 0), "tokens": (500, 0), "calls": (1, 0)}
+    assert one.cost_microdollars == 500
+    assert told == ["routing", "routing"]
+
+
+async def test_gpu_time_is_charged_as_it_was_also_above_what_was_held() -> None:
+    """As far as a ledger can count. Its tokens are bounded as anybody's."""
+    tier = token_tier(price=GpuPrice(microdollars_per_second=310))
+    till, _, one = await settled(Usage(input=600), gpu_seconds=2.0, tier=tier, **WORKED)
+    assert await till.spent() == {"money": (620, 0), "tokens": (500, 0), "calls": (1, 0)}
+    assert one.cost_microdollars == 620
+    till, _, _ = await settled(Usage(), gpu_seconds=1e15, tier=tier, **WORKED)
     assert (await till.spent())["money"] == (AMOUNT_MAX, 0)
 
 
@@ -203,3 +232,95 @@ async def test_kept_settlements_are_booked_in_the_background() -> None:
         with suppress(asyncio.CancelledError):
             await work
     assert till.ledger.resolved == [("req_1", "settled"), ("req_2", "settled")]
+
+
+async def test_the_next_process_books_what_one_could_not_once(tmp_path: Path) -> None:
+    """Settled and released alike; also where a process between them ended before the store was back."""
+    till = Till()
+    till.restart(tmp_path)
+    till.ledger.down = {"settle", "release"}
+    await till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), await till.reserve(), 0.0)
+    await till.settle(exchange(), attempt(**GONE), await till.reserve(), 0.0)
+    for _ in range(2):
+        till.restart(tmp_path)
+        await till.settle.book_kept()
+        assert till.settle.unsettled == 2
+    till.ledger.down = set()
+    for _ in range(2):
+        await till.settle.book_kept()
+        till.restart(tmp_path)
+    assert till.ledger.resolved == [("req_1", "settled"), ("req_2", "released")]
+    assert (await till.spent())["tokens"] == (7, 0)
+
+
+async def test_what_was_booked_before_its_process_could_note_it_is_not_booked_again(tmp_path: Path) -> None:
+    """It was killed between the two, or the store's answer was lost."""
+    till = Till()
+    till.restart(tmp_path)
+    till.ledger.down = {"settle"}
+    claim = await till.reserve()
+    await till.settle(exchange(), attempt(**WORKED, usage=Usage(input=7)), claim, 0.0)
+    till.ledger.down = set()
+    await till.ledger.settle(claim, [7, 7, 1])
+    till.clock.advance(30)
+    till.restart(tmp_path)
+    await till.settle.book_kept()
+    assert till.settle.unsettled == 0
+    assert till.ledger.resolved == [("req_1", "settled")]
+
+
+async def let_in(till: Till, tier: Tier) -> Claim:
+    """An attempt that begins without the ledger, at a worst case of 500."""
+    reserved = await till.reserve()
+    await till.ledger.release(reserved)
+    claim = Claim(
+        id=f"{reserved.id}.open", slot=None, concerned=reserved.concerned, amounts=reserved.amounts, life_seconds=60,
+        allowed=500,
+    )  # fmt: skip
+    assert till.settle.allowances.take(tier, 500)
+    till.settle.let_in(tier, claim)
+    return claim
+
+
+async def test_what_was_let_in_without_the_ledger_and_never_ended_costs_its_worst_case(tmp_path: Path) -> None:
+    """The process died meanwhile. Until that is booked it counts against the next one's allowance."""
+    till, tier = Till(), token_tier(outage=Outage(policy="open", allowance_microdollars=600), slots=9)
+    till.restart(tmp_path)
+    running = await let_in(till, tier)
+    assert running.id == "req_1.open"
+    till.restart(tmp_path)
+    assert not till.settle.allowances.take(tier, 500)
+    await till.settle.book_kept()
+    assert await till.spent() == {"money": (500, 0), "tokens": (500, 0), "calls": (1, 0)}
+    assert till.settle.allowances.take(tier, 500)
+    till.restart(tmp_path)
+    assert till.settle.unsettled == 0
+
+
+async def test_what_was_let_in_and_ended_costs_what_it_used(tmp_path: Path) -> None:
+    """Nothing, where the endpoint did not work on it."""
+    till, tier = Till(), token_tier(outage=Outage(policy="open", allowance_microdollars=1000), slots=9)
+    till.restart(tmp_path)
+    worked, failed = await let_in(till, tier), await let_in(till, tier)
+    till.ledger.down = {"book"}
+    await till.settle(exchange(), attempt(**WORKED, tier=tier, usage=Usage(input=7)), worked, 0.0)
+    await till.settle(exchange(), attempt(**GONE, tier=tier), failed, 0.0)
+    till.restart(tmp_path)
+    assert till.settle.unsettled == 1
+    till.ledger.down = set()
+    await till.settle.book_kept()
+    assert (await till.spent())["tokens"] == (7, 0)
+
+
+async def test_what_nobody_could_book_for_a_day_is_given_up(tmp_path: Path) -> None:
+    """The ledger may not know its id any more: it might be booked twice."""
+    till, tier = Till(), token_tier(outage=Outage(policy="open", allowance_microdollars=1000), slots=9)
+    till.restart(tmp_path)
+    claim = await let_in(till, tier)
+    till.ledger.down = {"book"}
+    await till.settle(exchange(), attempt(**WORKED, tier=tier, usage=Usage(input=7)), claim, 0.0)
+    till.clock.advance(LIFE_SECONDS_MAX)
+    till.ledger.down = set()
+    await till.settle.book_kept()
+    assert till.settle.unsettled == 0
+    assert (await till.spent())["tokens"] == (0, 0)

@@ -98,6 +98,15 @@ async def test_a_scrape_does_not_wait_for_a_store_that_is_away(subject: Composed
     assert "tiergate_slots_held{" not in response.text
 
 
+async def test_a_scrape_shows_how_long_the_store_took(subject: Composed) -> None:
+    """The way that requests take, so that a slow store is seen before it is away."""
+    assert "tiergate_store_ping_seconds 0.0" in (await subject.get("/metrics")).text
+    subject.redis.trouble = RedisConnectionError("gone")
+    text = (await subject.get("/metrics")).text
+    assert "tiergate_store_up 0.0" in text
+    assert "\ntiergate_store_ping_seconds" not in text
+
+
 async def test_settlements_that_wait_for_the_store_are_shown(subject: Composed) -> None:
     """An operator sees that money is not booked yet."""
     subject.ledger.down = {"settle"}

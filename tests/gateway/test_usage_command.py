@@ -53,9 +53,15 @@ def test_usage_is_printed_as_the_gateway_says(capsys: pytest.CaptureFixture[str]
 
 def test_a_budget_is_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     with answering(200, '{"data": []}') as (url, asked):
-        assert main(["budget", "explain", "a/b", "--owner", "x", "--gateway", url]) == 0
+        assert main(["budget", "explain", "a/b", "--owner", "x", "--format", "json", "--gateway", url]) == 0
     assert json.loads(capsys.readouterr().out) == {"data": []}
     assert asked[0][0] == "/tiergate/v1/budgets/a%2Fb?owner=x"
+
+
+def test_a_budget_is_printed_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    with answering(200, '{"data": [], "refusals": []}') as (url, _):
+        assert main(["budget", "explain", "money", "--gateway", url]) == 0
+    assert capsys.readouterr().out == "It refused nobody among the latest records.\n"
 
 
 @pytest.mark.parametrize(

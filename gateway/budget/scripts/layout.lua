@@ -4,6 +4,7 @@
 --   <stem>reservation:<id>                                string: see below
 --   <stem>deadlines                                       sorted set: id -> deadline
 --   <stem>slots:<tier, or what owner_slot makes>          sorted set: id -> end of the lease
+--   <stem>lines:<as slots>                                hash: name of a process's line -> since when it waits:last asked
 --   <stem>balance:<window>:<start>:<account>:<owner>      hash: settled, held; of a rolling window see below
 --   <stem>owners:<window>:<start>:<account>               set: owners that have a balance in this window
 -- A window is its length in seconds where it begins at multiples of it, "c<unit>@<zone>" of a calendar, "r<seconds>" of

@@ -4,14 +4,15 @@
 -- ARGV[1]  id of the claim
 -- ARGV[2]  life in microseconds
 -- ARGV[3]  lease of the slots in microseconds
--- ARGV[4]  how many slots
+-- ARGV[4]  how many slots; of who stands first in a line for the first of them, ":" and the line's name behind it
 -- ARGV[5…] two per slot: capacity, name; then four per hold: window, account, owner, limit; then one per hold, in the
 --          same order: amount. A window that begins with "!" is a budget's that only reports.
 --
 -- Returns 0 taken (now or before); {0, index of a hold from 0, …} taken, though these budgets that only report had not
 -- enough left; {1, held, index of the slot from 0} no slot; {2, index of the hold, available, microseconds until more
 -- is left} no budget. A refusal writes nothing and touches no expiry; only overdue reservations, at most SWEEP_MAX, are
--- ended on the way. A spent budget is reported before a missing slot: waiting for a slot cannot help.
+-- ended on the way, and who stands first in a line is noted. A spent budget is reported before a missing slot: waiting
+-- for a slot cannot help.
 
 local SWEEP_MAX = 32
 
@@ -29,7 +30,12 @@ local row = {slots}
 local fresh = {} -- by hold, where it is the first of its balance: window's place, time when the balance may go
 local wanted = {} -- by balance, since two holds of a claim may meet in one
 local answer = 0
-local first = 4 + 2 * tonumber(ARGV[4]) -- hold h, counted from 1, begins after ARGV[first + 4 * (h - 1)]
+local places, line = tonumber(ARGV[4]), nil
+if not places then
+  places, line = string.match(ARGV[4], '^(%d+):(.+)$')
+  places = tonumber(places)
+end
+local first = 4 + 2 * places -- hold h, counted from 1, begins after ARGV[first + 4 * (h - 1)]
 local holds = (#ARGV - first) / 5
 local amounts = first + 4 * holds -- the amount of hold h is ARGV[amounts + h]
 for hold = 1, holds do
@@ -73,14 +79,21 @@ for hold = 1, holds do
   row[3 * hold + 1] = field
 end
 
-for slot = 1, tonumber(ARGV[4]) do
-  local key = stem .. 'slots:' .. ARGV[4 + 2 * slot]
+for slot = 1, places do
+  local name, capacity = ARGV[4 + 2 * slot], tonumber(ARGV[3 + 2 * slot])
+  local key = stem .. 'slots:' .. name
   -- Counted by lease: an overdue place is free even before its reservation is swept.
   local held = call('ZCOUNT', key, now + 1, '+inf')
-  if held >= tonumber(ARGV[3 + 2 * slot]) then
+  if held >= capacity or (slot == 1 and held == capacity - 1 and is_anothers_turn(name, line)) then
+    if slot == 1 and line then
+      stand_in(name, line)
+    end
     return {1, held, slot - 1}
   end
   slots[slot] = key
+end
+if line then
+  leave(ARGV[6], line)
 end
 
 local deadline = now + tonumber(ARGV[2])

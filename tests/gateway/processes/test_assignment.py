@@ -22,6 +22,7 @@ from gateway.processes.assignment import (
 )
 from gateway.served import Outcome, Rejection, ServedMap
 from gateway.settings import Settings
+from tiers.tiermap import SecretReference
 
 ASSIGNMENT = Assignment(
     process=1,
@@ -40,6 +41,12 @@ ASSIGNMENT = Assignment(
     drain_seconds=2.5,
     drain_delay_seconds=0.5,
     runpod_speed=20.0,
+    slot_lease_seconds=5,
+    records_max=2000,
+    records_days=7,
+    admin_listen=("127.0.0.1", 8081),
+    runpod_key="env:RUNPOD",
+    runpod_url="https://runpod.test",
     admin_digest="",
 )
 
@@ -61,6 +68,12 @@ def test_a_child_gets_the_settings_that_concern_it() -> None:
         drain_seconds=2.5,
         drain_delay_seconds=0.5,
         runpod_speed=20.0,
+        slot_lease_seconds=5,
+        records_max=2000,
+        records_days=7,
+        admin_listen=("127.0.0.1", 8081),
+        runpod_key=SecretReference("env", "RUNPOD"),
+        runpod_url="https://runpod.test",
     )
 
 

@@ -53,6 +53,9 @@ def assignment(listener: socket.socket, folder: Path) -> Assignment:
         state_directory=str(folder),
         drain_seconds=1,
         drain_delay_seconds=0,
+        slot_lease_seconds=30,
+        records_max=1000,
+        records_days=30,
     )
 
 

@@ -166,10 +166,27 @@ def test_a_scrape_shows_what_is_waiting_and_held() -> None:
     assert meters.value("tiergate_slots_held", tier="routing") == 2
     assert meters.value("tiergate_budget_limit", budget="money", unit="USD") == 5
     assert meters.value("tiergate_budget_limit", budget="tokens", unit="tokens") == 1000
+    assert meters.value("tiergate_budget_window_seconds", budget="money") == MAP.budgets[0].window_seconds
     assert meters.value("tiergate_budget_settled", budget="money", unit="USD") == 3
     assert meters.value("tiergate_budget_held", budget="money", unit="USD") == 0.5
     assert meters.value("tiergate_budget_settled", budget="t", unit="tokens") == 70
     assert meters.value("tiergate_build_info", version="1.2.3") == 1
+
+
+def test_the_fullest_owner_of_a_budget_is_shown() -> None:
+    """Many that have used little do not hide the one who is refused next; who that is, the series does not say."""
+    meters = Meters()
+    meters.render([balance("a", 1, 8), balance("b", 6, 0), balance("c", 0, 9)])
+    assert meters.value("tiergate_budget_settled_ratio", budget="money", unit="USD") == pytest.approx(6 / 9)
+
+
+def test_how_long_the_store_took_is_shown_while_it_answers() -> None:
+    """Nothing is shown in place of an answer that did not come."""
+    meters = Meters()
+    meters.metrics.render(balances=[], slots_held={}, ping_seconds=0.003)
+    assert meters.value("tiergate_store_ping_seconds") == 0.003
+    meters.render(None)
+    assert meters.value("tiergate_store_ping_seconds") is None
 
 
 def test_memory_that_nobody_knows_is_not_shown() -> None:

@@ -92,3 +92,14 @@ async def test_how_long_an_answer_took_is_told_where_there_are_siblings(clock: M
 def test_no_key_shows_in_a_repr(clock: ManualClock, station: Station) -> None:
     """A flight may end up in a traceback."""
     assert "sk-secret" not in repr(depart(clock, station))
+
+
+async def test_a_job_owes_no_more_than_its_worker_says_that_it_worked(clock: ManualClock, station: Station) -> None:
+    """Whatever else it waited for; the rest is taken from what the endpoint's requests owe."""
+    flight = depart(clock, station)
+    clock.advance(3)
+    await flight.land()
+    flight.worked(1.25)
+    assert (flight.gpu_seconds, station.meter.attributed) == (1.25, 1.25)
+    flight.worked(2.0)
+    assert (flight.gpu_seconds, station.meter.attributed) == (1.25, 1.25)

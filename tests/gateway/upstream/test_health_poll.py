@@ -118,12 +118,13 @@ async def test_an_endpoint_that_nobody_ever_called_is_looked_at_once_at_the_star
 
 
 async def test_how_often_depends_on_who_wants_to_know() -> None:
-    """Seldom while it is not used; every second while somebody waits."""
+    """Seldom while it is not used; every second while somebody waits; often while a worker is billed."""
     bed = Bed()
     await bed.round(health(Sample()))
     assert await bed.seconds_to_the_next_look(health(Sample())) == TIMES.health_unused
     bed.warmth.answered()
     assert await bed.seconds_to_the_next_look(health(Sample(ready=1))) == TIMES.health_used
+    assert await bed.seconds_to_the_next_look(health(Sample())) == TIMES.health_billed
     bed.warmth.failed()
     assert await bed.seconds_to_the_next_look(health(Sample(ready=1))) == TIMES.health_awaited
     bed.warmth.waiting = 1
@@ -136,7 +137,9 @@ async def test_how_often_depends_on_who_wants_to_know() -> None:
     bed.warmth.under_way = 1
     bed.clock.advance(1000)
     assert await bed.seconds_to_the_next_look(health(BUSY)) == 1
-    assert await bed.seconds_to_the_next_look(health(BUSY)) == TIMES.health_used
+    assert await bed.seconds_to_the_next_look(health(BUSY)) == TIMES.health_billed
+    bed.shared.away = True
+    assert await bed.seconds_to_the_next_look(health(BUSY)) == TIMES.health_unused
 
 
 async def test_where_another_process_looks_this_one_does_not() -> None:

@@ -46,6 +46,7 @@ async def test_what_a_status_tells_is_noted() -> None:
     assert (await bed.job.status()).completed
     journey = bed.journey
     assert (journey.worker, journey.delay_seconds, journey.execution_seconds) == ("w1", 1.5, 0.25)
+    assert journey.worked_seconds_max == 0.25 * TIMES.second
     assert bed.job.ended
     assert bed.http.requests[0].headers == (KEY,)
     assert [each.closings for each in bed.http.answered] == [1, 1]

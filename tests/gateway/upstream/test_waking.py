@@ -5,14 +5,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from gateway.errors import UpstreamFailed, UpstreamUnreachable
+from gateway.errors import RateLimited, UpstreamFailed, UpstreamUnreachable
 from gateway.upstream.station import Station
-from gateway.upstream.waking import Waker
+from gateway.upstream.waking import Waker, to_wake
 from gateway.wire.header_lines import HeaderLines
 from tests.doubles.clock import ManualClock
 from tests.doubles.transport import FakeTransport
 from tests.doubles.wakes import CountedWakes
-from tests.doubles.warmth import ManualWarmth
+from tests.doubles.warmth import ManualWarmth, hope
 from tests.gateway.samples import token_tier
 from tests.stores import eventually
 
@@ -107,3 +107,37 @@ async def test_in_the_background_it_is_woken_once_and_a_failure_logged() -> None
             "message": "Nobody there.",
         }
     ]
+
+
+class Refusing:
+    """Allows no key anything, and notes which asked."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    async def take(self, key: str) -> None:
+        """See ``gateway.upstream.allowance.Allowance``."""
+        self.keys.append(key)
+        raise RateLimited("Enough.")
+
+
+async def test_ahead_of_requests_a_key_may_have_only_so_many_woken() -> None:
+    """Where none has to be woken it is not asked how many it has had."""
+    bed, refusing = Bed(), Refusing()
+    waker = Waker(wakes=bed.wakes, report=bed.report, allow=refusing.take)
+    with pytest.raises(RateLimited):
+        await waker.wake_ahead(bed.station, "demo")
+    assert await bed.waker.wake_ahead(bed.station, "demo") is True
+    assert await waker.wake_ahead(bed.station, "demo") is False
+    assert (refusing.keys, bed.transport.woken) == (["demo"], 1)
+
+
+def test_a_tier_is_woken_where_nothing_of_it_can_serve_and_by_the_first_that_gives_hope() -> None:
+    awake, broken, fine, sleepless = Bed(), Bed(), Bed(), Bed(sleeps=False)
+    awake.warmth.wake(1)
+    broken.warmth.hope = hope(hopeless=True)
+    assert to_wake([broken.station, fine.station]) is fine.station
+    assert to_wake([broken.station]) is broken.station
+    for other in (awake, sleepless):
+        assert to_wake([fine.station, other.station]) is None
+    assert to_wake([]) is None

@@ -7,8 +7,9 @@ import pytest
 
 from gateway.errors import InvalidRequest
 from gateway.wire.call import read_call
-from gateway.wire.operations import Operation
+from gateway.wire.operations import OPERATIONS, Operation
 from tests.gateway.wire.samples import CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, call
+from tiers.estimate import PLAIN, Prompt
 
 
 def test_the_least_request_has_plain_answers_to_every_question() -> None:
@@ -18,7 +19,7 @@ def test_the_least_request_has_plain_answers_to_every_question() -> None:
     assert (found.body, found.model) == (body, "auto")
     assert (found.stream, found.stream_options, found.wants_usage) == (False, None, False)
     assert (found.max_output, found.choices) == (None, 1)
-    assert (found.tools, found.response_format, found.media) == (False, "text", False)
+    assert (found.tools, found.response_format, found.prompt) == (False, "text", PLAIN)
 
 
 def test_nulls_count_as_absent() -> None:
@@ -51,14 +52,57 @@ def test_nulls_count_as_absent() -> None:
         ({"text": {"format": {"type": "json_object"}}}, "response_format", "json_object"),
         ({"text": {}}, "response_format", "text"),
         ({"text": ["not the responses dialect's"]}, "response_format", "text"),
-        ({"messages": [{"content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, "media", True),
-        ({"input": [{"content": [{"type": "input_audio"}]}]}, "media", True),
-        ({"messages": [{"content": "an image_url in a text"}]}, "media", False),
     ],
 )
 def test_what_routing_admission_and_accounting_ask(body: dict[str, Any], field: str, value: object) -> None:
     """Each question has one answer, whatever else is in the body."""
     assert getattr(call({"model": "m", **body}), field) == value
+
+
+@pytest.mark.parametrize(
+    ("body", "prompt"),
+    [
+        ({"messages": [{"content": [{"type": "image_url", "image_url": {"url": "x"}}]}]}, Prompt(unbounded=True)),
+        ({"input": [{"content": [{"type": "input_audio"}]}]}, Prompt(unbounded=True)),
+        ({"messages": [{"content": "an image_url in a text"}]}, PLAIN),
+        ({"messages": [], "chat_template": "{{ 'x' * 9000 }}"}, Prompt(unbounded=True)),
+        ({"messages": [], "chat_template": None, "previous_response_id": None}, PLAIN),
+        ({"input": "and then?", "previous_response_id": "resp_1"}, Prompt(unbounded=True)),
+        ({"messages": [], "chat_template_kwargs": {"enable_thinking": False}}, Prompt(rendered=True)),
+        ({"messages": [], "documents": [{"text": "x"}]}, Prompt(rendered=True)),
+        ({"messages": [], "tools": [{"type": "function"}]}, Prompt(rendered=True)),
+        ({"messages": [], "tools": []}, PLAIN),
+        ({"messages": [{"role": "assistant", "tool_calls": []}]}, Prompt(rendered=True)),
+        ({"messages": [{"content": None, "tool_calls": [{"source": "x"}]}]}, Prompt(rendered=True)),
+        ({"messages": [{"content": None, "tool_calls": None}]}, PLAIN),
+        ({"prompt": "one"}, PLAIN),
+        ({"prompt": ["one", "two"]}, Prompt(count=2)),
+        ({"prompt": [1, 2, 3]}, PLAIN),
+        ({"prompt": [[1, 2, 3], [4]]}, Prompt(count=2)),
+    ],
+)
+def test_how_a_prompts_tokens_follow_from_the_size_of_the_body(body: dict[str, Any], prompt: Prompt) -> None:
+    assert call({"model": "m", **body}).prompt == prompt
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "prompt"),
+    [
+        ("/v1/embeddings", {"input": "one"}, Prompt()),
+        ("/v1/embeddings", {"input": ["one", "two", "three"]}, Prompt(count=3)),
+        ("/v1/embeddings", {"input": [[1, 2], [3]]}, Prompt(count=2)),
+        ("/classify", {"input": []}, Prompt()),
+        ("/v1/rerank", {"query": "q", "documents": ["a", "b"]}, Prompt(count=2, repeated=True)),
+        ("/v1/rerank", {"query": "q", "documents": None}, Prompt()),
+        ("/score", {"text_1": "q", "text_2": ["a", "b", "c"]}, Prompt(count=3, repeated=True)),
+        ("/pooling", {"messages": [{"content": [{"image_url": {"url": "x"}}]}]}, Prompt(unbounded=True)),
+    ],
+)
+def test_inputs_stand_alone_and_questions_stand_beside_each_document(
+    path: str, body: dict[str, Any], prompt: Prompt
+) -> None:
+    """Each of them is a prompt, which may fill the context."""
+    assert read_call(json.dumps({"model": "m", **body}).encode(), OPERATIONS[path]).prompt == prompt
 
 
 def test_the_callers_own_stream_options_are_kept_as_they_came() -> None:

@@ -3,6 +3,7 @@
     Host {id}.api.runpod.ai, or /lb/{id}/…    load-balancing endpoints
     /v2/serverless, /v2/templates, …          control plane (REST v2)
     /v2/{id}/…                                queue endpoints
+    /worker/{id}/…                            where workers on Runpod's SDK ask for jobs
     /emulator/…                               the emulator's own API
 
 On Runpod the planes have hosts of their own; here a base URL leads to each of them.
@@ -13,6 +14,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -30,6 +32,7 @@ from deploy.emulator.data_plane.conductor import Conductor, conducting
 from deploy.emulator.data_plane.connection import Breakable
 from deploy.emulator.data_plane.routes import QueueRoutes
 from deploy.emulator.data_plane.webhooks import Webhooks
+from deploy.emulator.data_plane.worker_routes import WorkerRoutes, worker_environment
 from deploy.emulator.engines.kinds import EngineMaker, ImageCommand
 from deploy.emulator.model.account import Account
 from deploy.emulator.model.world import World
@@ -118,6 +121,7 @@ async def emulating(options: Options) -> AsyncIterator[Emulator]:
             client=client,
             logs=options.logs,
             seed=options.seed,
+            job_environment=partial(worker_environment, origin),
         )
         webhooks = Webhooks(clock, client)
         stack.push_async_callback(webhooks.close)
@@ -138,6 +142,7 @@ def _application(conductor: Conductor, origin: str) -> ASGIApp:
         *Admin(conductor.world, conductor.clock).routes(),
         *Balancer(conductor).routes(),
         *QueueRoutes(conductor).routes(),
+        *WorkerRoutes(conductor).routes(),
     ]
     return Breakable(Dispatch(control=control, data=Starlette(routes=routes)))
 

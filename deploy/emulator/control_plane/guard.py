@@ -14,7 +14,13 @@ from deploy.emulator.model.account import Account
 from deploy.emulator.model.world import World
 
 TOO_MANY = 429
+LOST = 504
 OUTAGE_RETRY_SECONDS = 1
+
+
+async def _unheard(message: Message) -> None:
+    """Nobody hears the answer."""
+    del message
 
 
 class Guard:
@@ -62,6 +68,11 @@ class Guard:
 
         self._world.advance(now)
         scope.setdefault("state", {})["account"] = account
+        if self._rehearsal.loses(scope["method"]):
+            await self._inner(scope, receive, _unheard)
+            lost = Problem(LOST, "the answer was lost, as the emulator's own API says", headers=verdict.headers)
+            await lost.response()(scope, receive, send)
+            return
         await self._inner(scope, receive, tell)
 
     def _account(self, headers: Headers) -> Account:

@@ -2,7 +2,7 @@
 
     GET    /emulator/control-plane    what is switched on
     PATCH  /emulator/control-plane    {"soldOut": [["ADA_24", "EU-RO-1"], ["cpu3c", "*"]], "missingImages": ["a:1"],
-                                       "status": 503, "remaining": 2}; what is left out stays as it is
+                                       "status": 503, "remaining": 2, "lostAnswers": 1}; what is left out stays as it is
     DELETE /emulator/control-plane    switch all off
 
 They belong to the emulator's own API: no key is asked for.
@@ -32,6 +32,7 @@ class RehearsalBody(Body):
     missing_images: list[str] = Field(default_factory=list)
     status: Annotated[int, Field(ge=400, le=599)] | None = None
     remaining: Annotated[int, Field(ge=0)] | None = None
+    lost_answers: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(slots=True)
@@ -43,12 +44,21 @@ class Rehearsal:
         missing_images: Images that do not exist, beside those that never do.
         status: Calls are answered with this status instead of being served.
         remaining: For ``status``: how many calls are still hit; ``None`` is all.
+        lost_answers: So many calls that change something are served, and answered with 504 all the same.
     """
 
     stock: Stock = field(default_factory=Stock)
     missing_images: set[str] = field(default_factory=set)
     status: int | None = None
     remaining: int | None = None
+    lost_answers: int = 0
+
+    def loses(self, method: str) -> bool:
+        """Whether this call's answer is lost, counting it."""
+        if self.lost_answers == 0 or method == "GET":
+            return False
+        self.lost_answers -= 1
+        return True
 
     def outage(self) -> int | None:
         """The status with which this call is refused, counting it; ``None`` where it is served."""
@@ -69,6 +79,7 @@ class Rehearsal:
                 "missingImages": sorted(self.missing_images),
                 "status": self.status,
                 "remaining": self.remaining,
+                "lostAnswers": self.lost_answers,
             }
         )
 
@@ -82,12 +93,15 @@ class Rehearsal:
             self.status = body.status
         if body.sets("remaining"):
             self.remaining = body.remaining
+        if body.sets("lost_answers"):
+            self.lost_answers = body.lost_answers
         return await self._read(request)
 
     async def _clear(self, request: Request) -> Response:
         self.stock.sold_out.clear()
         self.missing_images.clear()
         self.status = self.remaining = None
+        self.lost_answers = 0
         return await self._read(request)
 
 

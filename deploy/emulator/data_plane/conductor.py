@@ -11,7 +11,8 @@ from contextlib import aclosing, asynccontextmanager, suppress
 from random import Random
 
 from deploy.emulator.clock import EmulatedClock
-from deploy.emulator.data_plane.handler import Engine, JobFailed, handle
+from deploy.emulator.data_plane.handler import Engine, JobFailed, handle, taken
+from deploy.emulator.engines.job_taker import JobTaker
 from deploy.emulator.engines.reply import EngineFailed
 from deploy.emulator.model.endpoint import Endpoint
 from deploy.emulator.model.job import Job
@@ -73,6 +74,10 @@ class Conductor:
         """What runs in a worker's container."""
         post = self._posts.get((worker.id, worker.started_at or 0.0))
         return None if post is None else post.engine
+
+    def engine_called(self, worker_id: str) -> Engine | None:
+        """What runs in the container of the worker of that id, now."""
+        return next((post.engine for post in self._posts.values() if post.worker.id == worker_id), None)
 
     async def changed(self, job: Job | None = None) -> None:
         """Wait until something has changed: a job, or anything at all."""
@@ -171,7 +176,10 @@ class Conductor:
             return
         error, attempt = None, job.attempt
         try:
-            async with aclosing(handle(job.input, engine, faults, self._random)) as outputs:
+            outcome = (
+                taken(engine, job) if isinstance(engine, JobTaker) else handle(job.input, engine, faults, self._random)
+            )
+            async with aclosing(outcome) as outputs:
                 async for output in outputs:
                     if job.attempt != attempt or not job.open:
                         return

@@ -10,8 +10,10 @@ from random import Random
 from typing import Any, Protocol
 
 from deploy.emulator.data_plane.pieces import Cutter, Spoiler, StreamCut
+from deploy.emulator.engines.job_taker import JobTaker
 from deploy.emulator.engines.reply import Call, Reply
 from deploy.emulator.model.faults import Faults
+from deploy.emulator.model.job import Job
 
 _ERROR_FROM = 400
 _HEADERS = (("content-type", "application/json"),)
@@ -73,6 +75,19 @@ async def handle(
             return
         for text in cutter.end():
             yield text
+
+
+async def taken(engine: JobTaker, job: Job) -> AsyncGenerator[Any, None]:
+    """Have a worker that takes its jobs itself work on one; yields its output.
+
+    Raises:
+        JobFailed: It ended with an error.
+    """
+    body = await engine.work(job.id, job.input)
+    if body.get("error"):
+        raise JobFailed(str(body["error"]))
+    if "output" in body:
+        yield body["output"]
 
 
 async def _all(pieces: AsyncGenerator[bytes, None]) -> bytes:

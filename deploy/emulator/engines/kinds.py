@@ -3,7 +3,7 @@
 import shlex
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,6 +12,7 @@ import httpx
 
 from deploy.emulator.engines.child import ChildEngine, Program
 from deploy.emulator.engines.generator import Generator, Time
+from deploy.emulator.engines.job_taker import JobTaker
 from deploy.emulator.engines.speed import speed_of
 from deploy.emulator.model.worker import Worker
 from deploy.local.ports import HOST
@@ -29,7 +30,8 @@ LLAMA_CONTEXT_MAX = 4096
 class ImageCommand:
     """A command to run for every image whose name fits ``pattern`` (``*`` is any text).
 
-    In its words ``{port}``, ``{model}``, ``{slots}`` and ``{context}`` stand for the worker's.
+    In its words ``{port}``, ``{model}``, ``{slots}`` and ``{context}`` stand for the worker's. One for a queue's
+    workers that is given no port takes its jobs itself, as programs on Runpod's SDK do.
     """
 
     pattern: str
@@ -61,20 +63,25 @@ class EngineMaker:
         client: httpx.AsyncClient,
         logs: Path,
         seed: int,
+        job_environment: Callable[[str], Mapping[str, str]] = lambda _: {},
     ) -> None:
+        """``job_environment`` says where the worker of that id is to ask for jobs."""
         self._commands = tuple(commands)
         self._environment = dict(environment)
         self._clock = clock
         self._client = client
         self._logs = logs
         self._seed = seed
+        self._job_environment = job_environment
 
     def __call__(self, worker: Worker) -> Generator | ChildEngine:
         """The engine of one start of a worker."""
         words = next((c.words for c in self._commands if fnmatchcase(worker.config.image, c.pattern)), None)
         if words is None:
             return Generator(worker.config, speed_of(worker.machine), self._clock, seed=self._seed)
-        return ChildEngine(self._program(worker, words), self._client, lambda line: worker.say(self._clock.now(), line))
+        takes_jobs = worker.config.type == "QUEUE" and not any("{port}" in word for word in words)
+        make = JobTaker if takes_jobs else ChildEngine
+        return make(self._program(worker, words), self._client, lambda line: worker.say(self._clock.now(), line))
 
     def _program(self, worker: Worker, words: tuple[str, ...]) -> Program:
         config = worker.config
@@ -89,6 +96,8 @@ class EngineMaker:
         own = {"RUNPOD_POD_ID": worker.id, "RUNPOD_ENDPOINT_ID": worker.endpoint_id}
         if balanced:
             own |= {"PORT": str(port), "PORT_HEALTH": str(port)}
+        elif not any("{port}" in word for word in words):
+            own |= self._job_environment(worker.id)
         return Program(
             name=f"worker-{worker.id}",
             command=tuple(_filled(word, values) for word in words),

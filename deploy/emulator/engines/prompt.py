@@ -146,7 +146,7 @@ def _tool(asked: Mapping[str, Any], config: EndpointConfig) -> Mapping[str, Any]
         return next((tool for tool in tools if tool.get("name") == name), tools[0])
     if choice == "required":
         return tools[0]
-    if not (config.env.get("ENABLE_AUTO_TOOL_CHOICE", "").lower() == "true" and config.env.get("TOOL_CALL_PARSER")):
+    if not config.chooses_tools:
         raise PromptRefused(
             400,
             "BadRequestError",

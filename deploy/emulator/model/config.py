@@ -93,12 +93,20 @@ class EndpointConfig:
     @property
     def served_model(self) -> str:
         """The one name under which a vLLM worker serves its model; without ``MODEL_NAME`` vLLM's own default."""
-        return self.env.get("OPENAI_SERVED_MODEL_NAME_OVERRIDE") or self.env.get("MODEL_NAME") or "Qwen/Qwen3-0.6B"
+        named = self.env.get("OPENAI_SERVED_MODEL_NAME_OVERRIDE") or self._flag("--served-model-name")
+        return named or self.env.get("MODEL_NAME") or "Qwen/Qwen3-0.6B"
 
     @property
     def max_model_len(self) -> int:
         """The longest prompt plus answer in tokens."""
-        return int(_number(self.env.get("MAX_MODEL_LEN"), 32768))
+        return int(_number(self.env.get("MAX_MODEL_LEN") or self._flag("--max-model-len"), 32768))
+
+    @property
+    def chooses_tools(self) -> bool:
+        """Whether its workers let a model choose tools: that needs a switch and a parser, both or neither."""
+        switched = self.env.get("ENABLE_AUTO_TOOL_CHOICE", "").lower() == "true"
+        switched = switched or "--enable-auto-tool-choice" in self.args.split()
+        return switched and bool(self.env.get("TOOL_CALL_PARSER") or self._flag("--tool-call-parser"))
 
     @property
     def health_path(self) -> str:
@@ -110,6 +118,11 @@ class EndpointConfig:
         """Whether a load balancer can reach its workers: ``PORT`` and ``PORT_HEALTH`` are the same, and exposed."""
         port = self.env.get("PORT", "")
         return bool(port) and self.env.get("PORT_HEALTH") == port and f"{port}/http" in self.ports
+
+    def _flag(self, name: str) -> str:
+        """The value of a flag of vLLM's own server, which is given arguments in place of an environment."""
+        words = self.args.split()
+        return words[words.index(name) + 1] if name in words[:-1] else ""
 
     def rolls_over(self, other: "EndpointConfig") -> bool:
         """Whether going from this configuration to ``other`` replaces the workers: they run something else then."""

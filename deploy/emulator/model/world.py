@@ -55,6 +55,9 @@ class World:
         self.made_by: dict[str, str] = {}
         self.ended: list[Job] = []
         self._instant_engines = instant_engines
+        self._due: float | None = None
+        self._due_known = False
+        """Whether ``_due`` is what ``next_at`` says: nothing changes but by a step."""
 
     # Accounts
 
@@ -84,7 +87,11 @@ class World:
 
     def next_at(self) -> float | None:
         """When something is due next if nothing happens from outside; ``None`` is never."""
-        return min((at for endpoint in self.endpoints.values() if (at := next_at(endpoint)) is not None), default=None)
+        if not self._due_known:
+            due = (at for endpoint in self.endpoints.values() if (at := next_at(endpoint)) is not None)
+            self._due = min(due, default=None)
+            self._due_known = True
+        return self._due
 
     # Endpoints
 
@@ -393,6 +400,7 @@ class World:
                     for worker in endpoint.in_state(WorkerState.RUNNING, WorkerState.OUTDATED):
                         workforce.stop(endpoint, worker, now)
                 step(endpoint, now)
+        self._due_known = False
 
     def _out_of_money(self, account: Account, now: float) -> tuple[bool, bool]:
         """Whether the account's balance is spent, and whether it spends as much per hour as it may."""

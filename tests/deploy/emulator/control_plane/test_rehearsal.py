@@ -7,7 +7,7 @@ from starlette.applications import Starlette
 from deploy.emulator.control_plane.rehearsal import PATH, Rehearsal
 from tests.deploy.emulator.control_plane.rig import QUEUE, Rig
 
-OFF: dict[str, object] = {"soldOut": [], "missingImages": [], "status": None, "remaining": None}
+OFF: dict[str, object] = {"soldOut": [], "missingImages": [], "status": None, "remaining": None, "lostAnswers": 0}
 
 
 @pytest.fixture
@@ -51,6 +51,17 @@ async def test_an_outage_without_an_end_goes_on_and_a_429_says_when_to_come_agai
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
     await operator.patch(PATH, json={"status": None})
     assert (await api.get("/v2/serverless")).status_code == 200
+
+
+async def test_an_answer_is_lost_after_the_change_was_made(
+    api: httpx.AsyncClient, operator: httpx.AsyncClient, rig: Rig
+) -> None:
+    """Only of calls that change something, and only as often as asked."""
+    await operator.patch(PATH, json={"lostAnswers": 1})
+    assert (await api.get("/v2/serverless")).status_code == 200
+    assert (await api.post("/v2/serverless", json=QUEUE)).status_code == 504
+    assert len(rig.world.endpoints) == 1
+    assert (await api.post("/v2/serverless", json=QUEUE)).status_code == 201
 
 
 async def test_a_status_without_a_name_can_be_rehearsed(api: httpx.AsyncClient, operator: httpx.AsyncClient) -> None:

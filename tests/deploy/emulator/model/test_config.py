@@ -35,6 +35,21 @@ def test_a_model_is_served_under_one_name(env: dict[str, str], model: str) -> No
     assert config(env=env).served_model == model
 
 
+def test_a_server_that_is_given_arguments_serves_by_them() -> None:
+    """VLLM's own image reads no environment; a flag without its value is none."""
+    one = config(env={}, args="org/model --served-model-name router --max-model-len 4096")
+    assert (one.served_model, one.max_model_len) == ("router", 4096)
+    assert config(env={}, args="org/model --served-model-name").served_model == "Qwen/Qwen3-0.6B"
+
+
+def test_tools_are_chosen_where_switch_and_parser_are_given_by_either_way() -> None:
+    """Worker-vllm reads its environment, vLLM's own server its arguments."""
+    assert config(env={"ENABLE_AUTO_TOOL_CHOICE": "true", "TOOL_CALL_PARSER": "hermes"}).chooses_tools
+    assert config(env={}, args="--enable-auto-tool-choice --tool-call-parser hermes").chooses_tools
+    assert not config(env={"ENABLE_AUTO_TOOL_CHOICE": "true"}).chooses_tools
+    assert not config(env={}, args="--tool-call-parser hermes").chooses_tools
+
+
 def test_a_load_balancer_reaches_workers_only_where_all_ports_agree() -> None:
     assert balanced().routable
     assert not balanced(ports=()).routable

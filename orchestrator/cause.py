@@ -24,12 +24,18 @@ _REMEDIES = {
     503: "Try again later, or give the tier more slots or workers.",
     504: "Try again later, or raise the tier's timeouts in the tier map.",
 }
+# By its code, where the status alone would mislead.
+_OF_RUNS = {
+    "budget_exhausted": ("the run's budget is exhausted", "Start the run with a larger one."),
+    "budget_too_small": ("the run's budget is exhausted", "Start the run with a larger one."),
+    "run_deadline_passed": ("the run's deadline has passed", "Start the run with more time."),
+}
 _WHAT = {401: "key refused", 402: "budget exhausted", 403: "tier not allowed", 404: "model not found"}
 
 
 def cause_line(error: BaseException) -> str:
     """What happened and what to do, on one line, from ``error`` and the exceptions that led to it."""
-    for each in _chain(error):
+    for each in chain(error):
         line = _known(each)
         if line:
             return one_line(line)
@@ -71,6 +77,8 @@ def _refusal(error: openai.APIStatusError) -> str:
     status = error.status_code
     what = _WHAT.get(status, f"the gateway answered {status}")
     remedy = _REMEDIES.get(status, "Look at the gateway's log.")
+    if (error.param or "").startswith("x-tiergate-run-"):
+        what, remedy = _OF_RUNS.get(error.code or "", (what, remedy))
     request = error.response.headers.get("x-request-id")
     return f"{what}: {_message(error)} {remedy}" + (f" (request {request})" if request else "")
 
@@ -86,7 +94,8 @@ def _gateway() -> str:
     return current_settings().url
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """``error`` and the exceptions that led to it, the latest first."""
     seen: set[int] = set()
     current: BaseException | None = error
     while current is not None and id(current) not in seen:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from orchestrator.author_commands import AUTHOR_COMMANDS, add_author_commands, run_author_command
 from orchestrator.errors import OrchestratorError
 from orchestrator.run_names import is_run_name
-from orchestrator.settings import Settings, prepare_crewai, read_settings
+from orchestrator.settings import Settings, environment, prepare_crewai, read_settings
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -47,8 +48,18 @@ _SERVE_EXAMPLES = """\
 examples:
   tiergate-orchestrator serve examples/support_triage/flow.py:SupportTriageFlow --port 8000
   curl http://127.0.0.1:8000/flows/SupportTriageFlow -d '{"inputs": {"customer": "Ada"}}'
+  tiergate-orchestrator serve my_flows:ResearchFlow other:TriageFlow
+  tiergate-orchestrator serve --flows flows.yaml
 
-Progress goes to stderr. No key is asked for: on Runpod the balancer's edge checks it.
+environment of serve, in addition:
+  TIERGATE_RUNS            where runs are kept: redis://HOST:PORT/0, or a directory (default .tiergate/runs)
+  TIERGATE_APP_TOKEN       what callers have to show as X-Tiergate-Token (default: nobody is asked for one)
+  TIERGATE_APP_TOKEN_FILE  a file that holds it, instead
+"""
+_WORKER_EXAMPLES = """\
+examples:
+  tiergate-orchestrator worker my_flows:ResearchFlow
+  tiergate-orchestrator worker my_flows:ResearchFlow --sdk --test_input '{"input": {"inputs": {"topic": "tea"}}}'
 """
 _TARGET = "the Flow's class, in a module or in FILE.py"
 _GATEWAY = "the gateway's address, instead of TIERGATE_URL"
@@ -62,8 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with ``argv`` (the process' own where it is ``None``) and return its exit status."""
     arguments = build_parser().parse_args(argv)
     try:
+        if arguments.command in AUTHOR_COMMANDS:
+            run_author_command(arguments)
+            return EXIT_OK
         settings = read_settings(url=arguments.gateway)
-        status = _serve(arguments, settings) if arguments.command == "serve" else _run(arguments, settings)
+        status = _COMMANDS[arguments.command](arguments, settings)
     except OrchestratorError as error:
         print(f"tiergate-orchestrator: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -100,18 +114,42 @@ def _run(arguments: argparse.Namespace, settings: Settings) -> int:
 def _serve(arguments: argparse.Namespace, settings: Settings) -> int:
     prepare_crewai()
     # Its server is imported where it serves, as help and usage errors are to be instant.
+    from orchestrator.host.flows_file import read_targets  # noqa: PLC0415 - see above
+    from orchestrator.host.settings import read_host_settings  # noqa: PLC0415 - see above
     from orchestrator.serve_command import ServeCommand  # noqa: PLC0415 - see above
 
     # As above: what dies of its signal waits for no thread.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ServeCommand(
-        target=arguments.target,
+        targets=read_targets(arguments.targets, arguments.flows),
         host=arguments.host,
         port=arguments.port,
         drain_seconds=arguments.drain_seconds,
+        runs_max=arguments.runs_max,
         settings=settings,
+        host_settings=read_host_settings(environment()),
     ).execute(sys.stderr)
     return EXIT_OK
+
+
+def _work(arguments: argparse.Namespace, settings: Settings) -> int:
+    prepare_crewai()
+    # As above.
+    from orchestrator.host.flows_file import read_targets  # noqa: PLC0415 - see above
+    from orchestrator.host.settings import read_host_settings  # noqa: PLC0415 - see above
+    from orchestrator.worker_command import WorkerCommand  # noqa: PLC0415 - see above
+
+    WorkerCommand(
+        targets=read_targets(arguments.targets, arguments.flows),
+        jobs_max=arguments.jobs_max,
+        arguments=tuple(arguments.sdk),
+        settings=settings,
+        host_settings=read_host_settings(environment()),
+    ).execute(sys.stderr)
+    return EXIT_OK
+
+
+_COMMANDS = {"run": _run, "serve": _serve, "worker": _work}
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -134,12 +172,21 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run_arguments(run)
     serve = commands.add_parser(
         "serve",
-        help="host a Flow behind a load balancer",
-        description="Host a Flow: GET /ping tells whether it can run, POST /flows/FLOW runs it and answers its output.",
+        help="host Flows behind a load balancer",
+        description="Host Flows: GET /ping tells whether they can run, POST /flows/FLOW runs one to its end.",
         epilog=f"{_SERVE_EXAMPLES}\n{_ENVIRONMENT_AND_EXITS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _add_serve_arguments(serve)
+    worker = commands.add_parser(
+        "worker",
+        help="take jobs of a Runpod queue, each a run of a Flow",
+        description="Run Flows as jobs of a Runpod queue, by Runpod's SDK (the extra 'batch').",
+        epilog=f"{_WORKER_EXAMPLES}\n{_ENVIRONMENT_AND_EXITS}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_worker_arguments(worker)
+    add_author_commands(commands)
     return parser
 
 
@@ -166,7 +213,8 @@ def _add_run_arguments(run: argparse.ArgumentParser) -> None:
 
 
 def _add_serve_arguments(serve: argparse.ArgumentParser) -> None:
-    serve.add_argument("target", metavar="MODULE:FLOW", help=_TARGET)
+    serve.add_argument("targets", nargs="*", metavar="MODULE:FLOW", help=f"{_TARGET}; any number of them")
+    serve.add_argument("--flows", type=Path, metavar="FILE", help="a YAML file whose list 'flows' names more of them")
     serve.add_argument(
         "--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen (default: 127.0.0.1; on Runpod 0.0.0.0)"
     )
@@ -177,7 +225,26 @@ def _add_serve_arguments(serve: argparse.ArgumentParser) -> None:
         type=float,
         default=30.0,
         metavar="N",
-        help="how long open runs may go on at SIGTERM (default: 30)",
+        help="how long open runs may go on at SIGTERM before they are let go to other workers (default: 30)",
+    )
+    serve.add_argument(
+        "--runs-max", type=int, default=200, metavar="N", help="runs at once; more wait their turn (default: 200)"
+    )
+
+
+def _add_worker_arguments(worker: argparse.ArgumentParser) -> None:
+    worker.add_argument("targets", nargs="*", metavar="MODULE:FLOW", help=f"{_TARGET}; any number of them")
+    worker.add_argument("--flows", type=Path, metavar="FILE", help="a YAML file whose list 'flows' names more of them")
+    worker.add_argument("--gateway", metavar="URL", help=_GATEWAY)
+    worker.add_argument(
+        "--jobs-max", type=int, default=20, metavar="N", help="jobs at once; fewer while memory is short (default: 20)"
+    )
+    worker.add_argument(
+        "--sdk",
+        nargs=argparse.REMAINDER,
+        default=[],
+        metavar="OPTION",
+        help="the SDK's own options, to the end of the line, such as --test_input '{…}' or --rp_serve_api",
     )
 
 

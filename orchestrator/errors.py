@@ -3,10 +3,15 @@
     OrchestratorError
     ├── SettingsInvalid    the environment lacks something or holds something unusable
     ├── FlowUnusable       MODULE:CLASS cannot be turned into a Flow that runs
+    ├── ProjectRefused     a new project cannot have that name, or cannot be written there
     ├── InputsRefused      the inputs do not fit the Flow's typed state
-    └── RunFailed          the Flow started and ended with an exception
+    ├── RunFailed          the Flow started and ended with an exception
+    ├── RunConflict        a run's name or idempotency key was used for something else
+    ├── ValueNotKept       a step's output or the state holds something that cannot be kept
+    ├── OwnershipLost      another worker has taken the run over, or it ended
+    └── StoreUnavailable   the store of runs does not answer
 
-The first three are found before any agent starts. What a Flow raises is kept as ``RunFailed.__cause__``; its
+The first four are found before any agent starts. What a Flow raises is kept as ``RunFailed.__cause__``; its
 one line for people comes from ``orchestrator.cause``.
 """
 
@@ -23,6 +28,10 @@ class SettingsInvalid(OrchestratorError):
 
 class FlowUnusable(OrchestratorError):
     """The target names no module, no class in it, no Flow class, or a Flow that cannot be made."""
+
+
+class ProjectRefused(OrchestratorError):
+    """A new project cannot have that name, or its folder cannot be used; nothing was overwritten."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,3 +65,22 @@ class RunFailed(OrchestratorError):
         self.flow = flow
         self.seconds = seconds
         self.state = state
+
+
+class RunConflict(OrchestratorError):
+    """There is a run of that name, or the idempotency key was used with another request; nothing was started."""
+
+
+class ValueNotKept(OrchestratorError):
+    """Something in a step's output or in the state cannot be kept, or what was kept cannot be read back.
+
+    The message names where it is, and what to do.
+    """
+
+
+class OwnershipLost(OrchestratorError):
+    """The worker does not own the run any more: its lease ran out and another took it, or the run ended."""
+
+
+class StoreUnavailable(OrchestratorError):
+    """The store of runs does not answer, or refuses; the message says where it is, never its password."""

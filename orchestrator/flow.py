@@ -25,11 +25,14 @@ from crewai.flow.flow import Flow
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_jsonable_python
 
+from orchestrator.auto_memory import make_flows_without_memory
 from orchestrator.cause import cause_line, one_line
 from orchestrator.errors import FlowUnusable, RunFailed
 from orchestrator.identity import register_identity_hooks, running
 from orchestrator.inputs import check_inputs
 from orchestrator.instances import keep_instances_apart
+from orchestrator.one_retry_layer import drop_agent_retries
+from orchestrator.tier_names import let_names_be_tiers
 
 TARGET_FORM = "MODULE:CLASS, as in my_package.flow:MyFlow or path/to/flow.py:MyFlow"
 
@@ -60,6 +63,9 @@ def load_flow(target: str) -> FlowClass:
     """
     register_identity_hooks()
     keep_instances_apart()
+    drop_agent_retries()
+    let_names_be_tiers()
+    make_flows_without_memory()
     place, _, name = target.rpartition(":")
     if not place or not name.isidentifier():
         raise FlowUnusable(f"{target!r} is not {TARGET_FORM}.")
@@ -92,13 +98,16 @@ async def run_flow(
     """
     register_identity_hooks()
     keep_instances_apart()
+    drop_agent_retries()
+    let_names_be_tiers()
+    make_flows_without_memory()
     loop = asyncio.get_running_loop()
     run = run or str(uuid4())
     return await loop.create_task(_run(flow_class, dict(inputs or {}), run, progress), name=f"run {run}")
 
 
 async def _run(flow_class: FlowClass, inputs: dict[str, object], run: str, progress: StreamSink | None) -> RunResult:
-    flow = _make(flow_class)
+    flow = make_flow(flow_class)
     check_inputs(flow, inputs)
     # A streamed Flow hands its frames to a consumer and waits for it; a run here only has an end.
     flow.stream = False
@@ -115,7 +124,7 @@ async def _run(flow_class: FlowClass, inputs: dict[str, object], run: str, progr
     started = clock()
     with running(run):
         try:
-            output = _finished(await flow.kickoff_async(inputs={**inputs, "id": run}))
+            output = finished(await flow.kickoff_async(inputs={**inputs, "id": run}))
         except Exception as error:
             where = f" in step {failed_steps[0]!r}" if failed_steps else ""
             raise RunFailed(
@@ -123,19 +132,20 @@ async def _run(flow_class: FlowClass, inputs: dict[str, object], run: str, progr
                 run=run,
                 flow=flow_class.__name__,
                 seconds=clock() - started,
-                state=_state(flow),
+                state=state_of(flow),
             ) from error
-    state = _state(flow)
+    state = state_of(flow)
     return RunResult(
         run=run,
         flow=flow_class.__name__,
-        output=state if output is None else _plain(output),
+        output=state if output is None else plain(output),
         state=state,
         seconds=clock() - started,
     )
 
 
-def _make(flow_class: FlowClass) -> Flow[Any]:
+def make_flow(flow_class: FlowClass) -> Flow[Any]:
+    """A fresh Flow. Raises ``FlowUnusable`` where it cannot be made."""
     try:
         return flow_class()
     except ValidationError as error:
@@ -148,19 +158,20 @@ def _make(flow_class: FlowClass) -> Flow[Any]:
         raise FlowUnusable(f"{flow_class.__name__} cannot be made: {cause_line(error)}") from error
 
 
-def _finished(output: object) -> object:
+def finished(output: object) -> object:
     """``output`` of a Flow that ended; where a step waits for a person, CrewAI returns what it would raise."""
     if isinstance(output, BaseException):
         raise output
     return output
 
 
-def _state(flow: Flow[Any]) -> dict[str, object]:
-    plain = _plain(flow.state)
-    return plain if isinstance(plain, dict) else {}
+def state_of(flow: Flow[Any]) -> dict[str, object]:
+    """The Flow's state, ready for JSON."""
+    state = plain(flow.state)
+    return state if isinstance(state, dict) else {}
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> Any:  # noqa: ANN401 - JSON
     """``value`` as JSON can hold it; what JSON cannot hold at all becomes its text."""
     if isinstance(value, CrewOutput):
         value = value.pydantic or value.json_dict or value.raw

@@ -1,105 +1,62 @@
-"""A Flow that many runs share: each gets a fresh Flow, a thread and an event loop of its own.
+"""A Flow that is hosted: its class, what it can be asked with, and the fingerprint of its code."""
 
-A Flow's steps may block: what they block is their own run, never the loop that answers the balancer.
-"""
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-import asyncio
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
-from uuid import uuid4
+from crewai.flow.flow import Flow
+from pydantic import BaseModel
 
-from orchestrator.client import close_async_clients
-from orchestrator.errors import RunFailed
-from orchestrator.flow import FlowClass, load_flow, run_flow
-from orchestrator.progress import ProgressLines
-from orchestrator.quiet import silence_console, use_process_locks
-from orchestrator.run_command import STEP_THREADS_MAX, failure_document, result_document
-from orchestrator.settings import Settings, bind
+from orchestrator.errors import FlowUnusable
+from orchestrator.flow import FlowClass, load_flow, make_flow
+from orchestrator.inputs import check_inputs
+from orchestrator.runs.fingerprint import fingerprint
 
 
-class LoadedFlow:
-    """A Flow's class with what its runs need; ``write`` gets each run's progress, line by line."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostedFlow:
+    """One Flow's class with what its runs are asked with; ``code`` is the fingerprint of its code.
 
-    def __init__(self, flow_class: FlowClass, *, settings: Settings, write: Callable[[str], object]) -> None:
-        self.name = flow_class.__name__
-        self._class = flow_class
-        self._settings = settings
-        self._write = write
+    ``sample`` is a Flow of that class that never runs: inputs are held against its state. Making one for each request
+    would cost a millisecond, and CrewAI keeps a Flow that was made and never run.
+    """
+
+    flow_class: FlowClass
+    code: str
+    sample: Flow[Any]
 
     @classmethod
-    def load(cls, target: str, *, settings: Settings, write: Callable[[str], object]) -> "LoadedFlow":
-        """The Flow that ``target`` names.
+    def load(cls, target: str) -> "HostedFlow":
+        """The Flow that ``target`` names. Raises ``FlowUnusable`` where it names none that can be made."""
+        flow_class = load_flow(target)
+        return cls(flow_class=flow_class, code=fingerprint(flow_class), sample=make_flow(flow_class))
 
-        Raises:
-            FlowUnusable: It names none that runs.
-        """
-        use_process_locks()
-        return cls(load_flow(target), settings=settings, write=write)
+    @property
+    def name(self) -> str:
+        """Its class's name, which is its path."""
+        return self.flow_class.__name__
 
-    def prepare(self, inputs: Mapping[str, object], run: str | None) -> "FlowRun":
-        """A run with these inputs; ``run`` is its name, a fresh UUID where it is ``None``."""
-        return FlowRun(self._class, inputs, run or str(uuid4()), settings=self._settings, write=self._write)
+    def check(self, inputs: Mapping[str, object]) -> None:
+        """Raise ``InputsRefused`` unless the Flow's state takes ``inputs``."""
+        check_inputs(self.sample, inputs)
+
+    def inputs_schema(self) -> dict[str, Any]:
+        """The JSON schema of what it can be asked with; an untyped state takes anything."""
+        state = self.sample.state
+        if not isinstance(state, BaseModel):
+            return {"type": "object"}
+        schema = type(state).model_json_schema()
+        # A run's name becomes the state's id.
+        schema.get("properties", {}).pop("id", None)
+        return schema
 
 
-class FlowRun:
-    """One run."""
-
-    def __init__(
-        self,
-        flow_class: FlowClass,
-        inputs: Mapping[str, object],
-        run: str,
-        *,
-        settings: Settings,
-        write: Callable[[str], object],
-    ) -> None:
-        self._class = flow_class
-        self._inputs = inputs
-        self._run = run
-        self._settings = settings
-        self._write = write
-        self._guard = Lock()
-        self._cancelled = False
-        self._task: asyncio.Task[dict[str, object]] | None = None
-
-    def work(self) -> dict[str, object]:
-        """Run to the end, in this thread: the document that ``--output json`` prints, also of a run that failed.
-
-        Raises:
-            InputsRefused: The Flow's state does not take the inputs; nothing was started.
-            FlowUnusable: The Flow cannot be made.
-        """
-        silence_console()
-        with bind(self._settings), asyncio.Runner() as runner:
-            return runner.run(self._cancellable())
-
-    def cancel(self) -> None:
-        """End the run; from any thread. LLM calls that are open in threads go on to their end."""
-        with self._guard:
-            self._cancelled = True
-            if self._task is not None and not self._task.done():
-                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
-
-    async def _cancellable(self) -> dict[str, object]:
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(ThreadPoolExecutor(STEP_THREADS_MAX, thread_name_prefix="step"))
-        with self._guard:
-            if self._cancelled:
-                raise asyncio.CancelledError
-            self._task = loop.create_task(self._document())
-        try:
-            return await self._task
-        finally:
-            with self._guard:
-                self._task = None
-
-    async def _document(self) -> dict[str, object]:
-        progress = ProgressLines(lambda line: self._write(f"run {self._run}: {line}"))
-        try:
-            return result_document(await run_flow(self._class, self._inputs, run=self._run, progress=progress))
-        except RunFailed as failure:
-            self._write(f"run {self._run}: {failure}")
-            return failure_document(failure)
-        finally:
-            await close_async_clients()
+def load_flows(targets: tuple[str, ...]) -> dict[str, HostedFlow]:
+    """The Flows that ``targets`` name, by their names. Raises ``FlowUnusable``, also where two have one name."""
+    flows: dict[str, HostedFlow] = {}
+    for target in targets:
+        flow = HostedFlow.load(target)
+        if flow.name in flows:
+            raise FlowUnusable(f"{target}: another Flow is named {flow.name} already. Rename one: it is their path.")
+        flows[flow.name] = flow
+    return flows

@@ -5,10 +5,10 @@ process never mix. CrewAI's interception hooks fill them: they run synchronously
 later makes the call (its event handlers do not: they run on copies of it, in other threads).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import quote
 
@@ -27,7 +27,8 @@ HEADER_LENGTH_MAX = 256
 class Identity:
     """Who calls, in CrewAI's nouns; empty where it is not known (yet).
 
-    ``outer`` is what held before the step or task began and holds again after it.
+    ``bounds`` are headers that say what the run may take in all. ``outer`` is what held before the step or task began
+    and holds again after it.
     """
 
     run: str = ""
@@ -35,6 +36,7 @@ class Identity:
     step: str = ""
     agent: str = ""
     task: str = ""
+    bounds: Mapping[str, str] = field(default_factory=dict)
     outer: Self | None = None
 
     def headers(self) -> dict[str, str]:
@@ -46,7 +48,7 @@ class Identity:
             "x-tiergate-agent": self.agent,
             "x-tiergate-task": self.task,
         }
-        return {name: header for name, value in values.items() if (header := _header(value))}
+        return {name: header for name, value in values.items() if (header := _header(value))} | dict(self.bounds)
 
 
 _identity: ContextVar[Identity | None] = ContextVar("tiergate_identity", default=None)
@@ -58,9 +60,9 @@ def current_identity() -> Identity:
 
 
 @contextmanager
-def running(run: str) -> Iterator[None]:
-    """Everything inside belongs to the run named ``run``."""
-    token = _identity.set(Identity(run=run))
+def running(run: str, bounds: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Everything inside belongs to the run named ``run``; ``bounds`` are as in ``Identity``."""
+    token = _identity.set(Identity(run=run, bounds=bounds or {}))
     try:
         yield
     finally:
@@ -86,7 +88,9 @@ def _enter_step(context: StepContext) -> None:
     outer = current_identity()
     if context.kind == "flow_method":
         flow = context.flow.name or type(context.flow).__name__
-        _identity.set(Identity(run=outer.run, flow=flow, step=context.step_name or "", outer=outer))
+        _identity.set(
+            Identity(run=outer.run, bounds=outer.bounds, flow=flow, step=context.step_name or "", outer=outer)
+        )
     elif context.kind == "task":
         task = getattr(context.task, "name", None) or ""
         _identity.set(replace(outer, agent=context.agent_role or "", task=task, outer=outer))

@@ -17,21 +17,27 @@ from crewai.utilities.types import LLMMessage
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel, PrivateAttr, model_validator
 
+from orchestrator.call_waits import listening
 from orchestrator.client import Access, async_client, client
 from orchestrator.identity import current_identity
+from orchestrator.one_retry_layer import client_retries, tried_once, without_llm_retries
 from orchestrator.settings import Settings, current_settings
+from orchestrator.windows import WINDOWS
 
 CONTEXT_TOKENS_DEFAULT: Final = 131_072
-"""Assumed context window of a tier, in tokens. Rather too large than too small: CrewAI silently cuts tool
-results and adds summarising calls to stay below it, whereas the gateway knows the real one and says so."""
+"""Assumed where the gateway does not tell a tier's window. Rather too large than too small: CrewAI silently cuts tool
+results and adds summarising calls to stay below it, whereas an endpoint says when a prompt does not fit."""
+
+USABLE_SHARE: Final = 0.85
+"""Of a window, for the prompt: as CrewAI has it for the models that it knows."""
 
 TIMEOUT_SECONDS_DEFAULT: Final = 600.0
 """How long a call may take. Long, because the gateway holds a call while a cold endpoint wakes."""
 
 RETRIES_DEFAULT: Final = 2
-"""The OpenAI client's retries of a refused connection or a 5xx. It waits as long as the gateway's
-``retry-after`` says; the gateway has already tried every endpoint and tells the client where another try is
-pointless."""
+"""The OpenAI client's retries of a refused connection or a 5xx, outside of runs whose steps are tried again. It waits
+as long as the gateway's ``retry-after`` says; the gateway has already tried every endpoint and tells the client where
+another try is pointless."""
 
 SHARED_LLMS_MAX: Final = 256
 """Distinct (gateway, tier, options) kept, so that agents of one tier share one object."""
@@ -57,7 +63,7 @@ class TierOptions:
 def tier(
     name: str,
     *,
-    context: int = CONTEXT_TOKENS_DEFAULT,
+    context: int | None = None,
     temperature: float | None = None,
     top_p: float | None = None,
     max_tokens: int | None = None,
@@ -69,8 +75,10 @@ def tier(
     """The LLM that serves the tier ``name``, at the current settings' gateway.
 
     The same name and options give the same object: it is safe to share between agents, threads and event
-    loops. ``context`` is the tier's window in tokens, ``max_tokens`` the bound of an answer, ``timeout`` in
-    seconds. Raises ``SettingsInvalid`` where the environment has no usable settings and none are bound.
+    loops. ``context`` is how many tokens of prompt CrewAI may use; the gateway is asked where it is ``None``.
+    ``max_tokens`` is the bound of an answer, ``timeout`` is in seconds.
+
+    Raises ``SettingsInvalid`` where the environment has no usable settings and none are bound.
     """
     options = TierOptions(
         temperature=temperature,
@@ -85,7 +93,7 @@ def tier(
 
 
 @lru_cache(maxsize=SHARED_LLMS_MAX)
-def _shared(settings: Settings, name: str, context: int, options: TierOptions) -> "TierLLM":
+def _shared(settings: Settings, name: str, context: int | None, options: TierOptions) -> "TierLLM":
     return TierLLM(
         model=name,
         base_url=settings.url,
@@ -99,10 +107,10 @@ def _shared(settings: Settings, name: str, context: int, options: TierOptions) -
 class TierLLM(OpenAICompletion):
     """A CrewAI LLM bound to one tier of the gateway; made by ``tier``.
 
-    ``context_tokens`` is the tier's window. Settings are those that were current when it was made.
+    ``context_tokens`` is as ``tier``'s ``context``. Settings are those that were current when it was made.
     """
 
-    context_tokens: int = CONTEXT_TOKENS_DEFAULT
+    context_tokens: int | None = None
 
     _settings: Settings = PrivateAttr(default_factory=current_settings)
 
@@ -116,7 +124,7 @@ class TierLLM(OpenAICompletion):
 
     def _access(self) -> Access:
         timeout = TIMEOUT_SECONDS_DEFAULT if self.timeout is None else self.timeout
-        return Access(settings=self._settings, timeout=timeout, max_retries=self.max_retries)
+        return Access(settings=self._settings, timeout=timeout, max_retries=client_retries(self.max_retries))
 
     def _get_sync_client(self) -> OpenAI:
         return client(self._access())
@@ -125,8 +133,14 @@ class TierLLM(OpenAICompletion):
         return async_client(self._access())
 
     def get_context_window_size(self) -> int:
-        """The tier's window in tokens, where CrewAI would assume a small one for an unknown name."""
-        return self.context_tokens
+        """What CrewAI may fill of the tier's window, in tokens, where it would assume a small one for an unknown name.
+
+        It counts a token for every four characters, so it leaves a part of every window free.
+        """
+        if self.context_tokens is not None:
+            return self.context_tokens
+        window = WINDOWS.of(self._settings, self.model)
+        return CONTEXT_TOKENS_DEFAULT if window is None else int(window * USABLE_SHARE)
 
     def _prepare_completion_params(
         self, messages: list[LLMMessage], tools: list[dict[str, Any]] | None = None
@@ -135,6 +149,13 @@ class TierLLM(OpenAICompletion):
         params["extra_headers"] = {**(params.get("extra_headers") or {}), **current_identity().headers()}
         return params
 
+    @tried_once
+    def call(self, *arguments: Any, **named: Any) -> str | Any:  # noqa: ANN401 - as CrewAI's, which it passes on to
+        """As CrewAI's, in one try."""
+        with listening(), without_llm_retries():
+            return super().call(*arguments, **named)
+
+    @tried_once
     async def acall(  # noqa: PLR0917 - the signature is CrewAI's
         self,
         messages: str | list[LLMMessage],
@@ -145,9 +166,9 @@ class TierLLM(OpenAICompletion):
         from_agent: BaseAgent | None = None,
         response_model: type[BaseModel] | None = None,
     ) -> str | Any:  # noqa: ANN401 - as above
-        """As CrewAI's, but a wanted ``response_model`` is always sent: its streamed path would forget it."""
+        """As CrewAI's, in one try; a wanted ``response_model`` is always sent, which its streamed path would forget."""
         stream = bool(self._effective_stream()) and response_model is None
-        with call_stream_override(self, stream):
+        with listening(), call_stream_override(self, stream), without_llm_retries():
             return await super().acall(
                 messages, tools, callbacks, available_functions, from_task, from_agent, response_model
             )

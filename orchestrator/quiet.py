@@ -14,6 +14,7 @@ from crewai.events import event_context
 from crewai.events.event_bus import crewai_event_bus
 from crewai.events.event_listener import event_listener
 from crewai.events.listeners.tracing.utils import set_suppress_tracing_messages
+from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 from crewai_core.lock_store import set_lock_backend
 from crewai_core.printer import set_suppress_console_output
 from rich.console import Console
@@ -32,6 +33,30 @@ def silence_console() -> None:
     set_suppress_tracing_messages(True)
     logging.getLogger("crewai").setLevel(logging.CRITICAL)
     logging.getLogger().addFilter(_not_from_crewai)
+
+
+def drop_listeners() -> None:
+    """Unsubscribe CrewAI's own listeners, its console and its tracing, from its event bus, for the whole process.
+
+    For each event of each run they would be handed to ten threads that all runs share, to write what nobody sees. What
+    Flows and others subscribed stays, and so do stream sinks. To be called after a first run, which subscribes them.
+    """
+    for subscribed in (crewai_event_bus._sync_handlers, crewai_event_bus._async_handlers):  # noqa: SLF001 - no public list
+        for event_type, handlers in list(subscribed.items()):
+            for handler in handlers:
+                if handler.__module__.startswith("crewai.events."):
+                    crewai_event_bus.off(event_type, handler)
+
+
+def keep_no_task_outputs() -> None:
+    """Have CrewAI keep no task's inputs and output, for the whole process.
+
+    It writes those of every crew into one SQLite file in the home folder, for a command of its own that runs crews
+    again. Each crew's start empties the file and each task reads all of it, with a lock held: two hundred runs at once
+    wait for it most of their time, and find each other's texts there.
+    """
+    for name in ("__init__", "update", "add", "reset", "load"):
+        setattr(TaskOutputStorageHandler, name, _nothing)
 
 
 def use_process_locks() -> None:
@@ -61,6 +86,10 @@ class ProcessLocks:
             yield
         finally:
             lock.release()
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """What CrewAI's storage of task outputs does."""
 
 
 def _not_from_crewai(record: logging.LogRecord) -> bool:

@@ -12,9 +12,11 @@ from typing import Literal, TextIO
 from orchestrator.client import close_async_clients
 from orchestrator.errors import RunFailed
 from orchestrator.flow import RunResult, load_flow, run_flow
+from orchestrator.interrupt import interrupted_in_earnest
 from orchestrator.progress import ProgressLines
 from orchestrator.quiet import silence_console, use_process_locks
 from orchestrator.settings import Settings, bind
+from orchestrator.warming.announced import announced
 
 STEP_THREADS_MAX = 64
 """Threads of the loop that runs Flows. CrewAI makes each LLM call in one; Python's default would be the
@@ -40,11 +42,14 @@ class RunCommand:
         use_process_locks()
         if not self.debug:
             silence_console()
-        progress = ProgressLines(lambda line: print(line, file=stderr, flush=True))
+
+        def say(line: str) -> None:
+            print(line, file=stderr, flush=True)
+
         try:
             # A Flow's own prints must not end up inside the report.
-            with bind(self.settings), redirect_stdout(stderr):
-                result = self._run_to_end(progress)
+            with bind(self.settings), announced(self.settings, say=say), redirect_stdout(stderr):
+                result = self._run_to_end(ProgressLines(say))
         except RunFailed as failure:
             if self.debug:
                 traceback.print_exception(failure, file=stderr)
@@ -71,10 +76,11 @@ class RunCommand:
 
     async def _run(self, progress: ProgressLines) -> RunResult:
         asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(STEP_THREADS_MAX, thread_name_prefix="step"))
-        try:
-            return await run_flow(load_flow(self.target), self.inputs, run=self.run, progress=progress)
-        finally:
-            await close_async_clients()
+        with interrupted_in_earnest():
+            try:
+                return await run_flow(load_flow(self.target), self.inputs, run=self.run, progress=progress)
+            finally:
+                await close_async_clients()
 
 
 def result_document(result: RunResult) -> dict[str, object]:

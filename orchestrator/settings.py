@@ -4,6 +4,8 @@
     TIERGATE_KEY        the key that the gateway knows this orchestrator by
     TIERGATE_KEY_FILE   a file that holds the key, instead of TIERGATE_KEY
 
+What hosts Flows reads a few more: see ``orchestrator.host.settings``.
+
 Agents know a tier's name and nothing of this. ``bind`` makes one ``Settings`` the current one for everything
 that runs inside it; code outside any binding gets what the environment says.
 """
@@ -86,6 +88,16 @@ def bind(settings: Settings) -> Iterator[None]:
 def current_settings() -> Settings:
     """The bound settings, else the environment's. Raises ``SettingsInvalid`` as ``read_settings`` does."""
     return _bound.get() or read_settings()
+
+
+def are_bound() -> bool:
+    """Whether settings are bound here: this is a run of the orchestrator, or somebody said ``bind``."""
+    return _bound.get() is not None
+
+
+def environment() -> Mapping[str, str]:
+    """The process' own environment, for a part of this program that reads settings of its own."""
+    return os.environ
 
 
 def prepare_crewai(environ: MutableMapping[str, str] | None = None) -> None:

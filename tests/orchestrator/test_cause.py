@@ -54,6 +54,14 @@ COMPLETION = ChatCompletion.model_validate(
             ),
         ),
         (
+            refusal(402, {"message": "No.", "code": "budget_exhausted", "param": "x-tiergate-run-max-usd"}),
+            "the run's budget is exhausted: No. Start the run with a larger one.",
+        ),
+        (
+            refusal(403, {"message": "Late.", "code": "run_deadline_passed", "param": "x-tiergate-run-deadline"}),
+            "the run's deadline has passed: Late. Start the run with more time.",
+        ),
+        (
             refusal(401, {"message": "Unknown key"}),
             "key refused: Unknown key. Set TIERGATE_KEY to a key of the gateway's tier map.",
         ),

@@ -123,6 +123,18 @@ def test_a_run_s_name_ends_with_its_block() -> None:
     assert current_identity() == Identity()
 
 
+async def test_what_a_run_may_take_goes_with_all_its_calls(server: ChatServer) -> None:
+    """Of its steps, their agents and the Flows inside of them; and with no other run's."""
+    register_identity_hooks()
+    bounds = {"x-tiergate-run-max-calls": "7"}
+    with running("run-5", bounds):
+        await Outer().kickoff_async()
+    await run_flow(Outer, run="run-6")
+    told = [(asked.headers["x-tiergate-run"], asked.headers.get("x-tiergate-run-max-calls")) for asked in server.asked]
+    assert told == [("run-5", "7")] * 2 + [("run-6", None)] * 2
+    assert all(asked.headers["x-tiergate-step"] for asked in server.asked)
+
+
 @pytest.mark.parametrize(
     ("value", "header"),
     [

@@ -1,6 +1,8 @@
 """The tier-bound LLM: the right tier, the right headers, on every way of calling it."""
 
 import asyncio
+import subprocess
+import sys
 from typing import Literal
 
 import pytest
@@ -8,6 +10,7 @@ from crewai import LLM, Agent
 from crewai.llms.base_llm import BaseLLM
 from pydantic import BaseModel
 
+import orchestrator
 from orchestrator.client import close_async_clients
 from orchestrator.errors import SettingsInvalid
 from orchestrator.identity import register_identity_hooks, running
@@ -145,3 +148,12 @@ def test_it_is_an_llm_that_crewai_takes_as_it_is() -> None:
     assert isinstance(llm, BaseLLM)
     assert isinstance(agent.llm, TierLLM)
     assert agent.llm is llm
+
+
+def test_it_is_at_the_top_of_the_package_and_crewai_is_not() -> None:
+    """For people's own crews; whoever imports the package for something else does not wait for CrewAI."""
+    assert orchestrator.tier is tier
+    with pytest.raises(AttributeError, match="no attribute 'tear'"):
+        _ = orchestrator.tear
+    program = "import orchestrator, sys; sys.exit('crewai' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

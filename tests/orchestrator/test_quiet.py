@@ -7,9 +7,10 @@ from pathlib import Path
 from threading import Event, Thread
 
 import pytest
+from crewai.utilities.task_output_storage_handler import TaskOutputStorageHandler
 from crewai_core.lock_store import lock, set_lock_backend
 
-from orchestrator.quiet import ProcessLocks, use_process_locks
+from orchestrator.quiet import ProcessLocks, keep_no_task_outputs, use_process_locks
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,3 +92,14 @@ def test_a_lock_is_given_back_when_its_block_fails() -> None:
         raise LookupError
     with locks("a", timeout=0.01):
         assert logging.getLogger("crewai").name == "crewai"
+
+
+def test_no_task_s_output_is_kept_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("__init__", "update", "add", "reset", "load"):
+        monkeypatch.setattr(TaskOutputStorageHandler, name, getattr(TaskOutputStorageHandler, name))
+    keep_no_task_outputs()
+    handler = TaskOutputStorageHandler()
+    handler.reset()
+    handler.update(0, {"output": "a secret"})
+    assert handler.load() is None
+    assert not hasattr(handler, "storage")

@@ -1,0 +1,1 @@
+"""A CrewAI Flow that asks a person before its letter goes out."""

@@ -1,0 +1,1 @@
+"""The crews of the human review Flow."""

@@ -1,0 +1,1 @@
+"""The crew of `revising`, on tier `reasoning`."""

@@ -1,0 +1,1 @@
+"""The crew of `comparing`, on tier `reasoning`."""

@@ -1,0 +1,1 @@
+"""The crew of `study`, on tier `routing`."""

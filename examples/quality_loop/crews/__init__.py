@@ -1,0 +1,1 @@
+"""The crews of the quality loop Flow."""

@@ -1,0 +1,1 @@
+"""The crew of `drafting`, on tier `routing`."""

@@ -1,0 +1,1 @@
+"""The crew of `judging`, on tier `routing`."""

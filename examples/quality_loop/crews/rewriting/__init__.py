@@ -1,0 +1,1 @@
+"""The crew of `rewriting`, on tier `reasoning`."""

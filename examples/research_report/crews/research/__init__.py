@@ -1,0 +1,1 @@
+"""The crew of `research`, on tier `routing`."""

@@ -1,0 +1,1 @@
+"""The crew of `writing`, on tier `reasoning`."""

@@ -8,19 +8,25 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from deploy.emulator import command as emulation
 from deploy.errors import BadUsage, DeployError
+from deploy.fleet import command as fleet
 from deploy.local.emulator import KEY
-from deploy.local.layout import layout_for
+from deploy.local.layout import EMULATOR_PORT, layout_for
 from deploy.local.programs import find_programs
 from deploy.local.report import report_console
 from deploy.local.system import COLD_SECONDS, COLD_SECONDS_MAX, LocalRun, Voices, run_local
 from deploy.settings import Settings, child_environments
-from tiers.load import load
+from deploy.status import command as looking
+from deploy.verify import command as verifying
+from deploy.watching import command as watching
+from tiers.fleet import Fleet
+from tiers.load import load_fleet
 from tiers.problems import TierMapInvalid
 from tiers.tiermap import TierMap
 
@@ -60,12 +66,30 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="replace")
     progress = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        if arguments.command == "emulate":
-            return emulation.emulate(arguments, lambda line: progress.print(escape(line)))
-        return _local(arguments, progress)
+        return _run(arguments, progress)
     except DeployError as error:
         _print_error(progress, error)
         return error.status
+
+
+def _run(arguments: argparse.Namespace, progress: Console) -> int:
+    def say(line: str) -> None:
+        progress.print(escape(line))
+
+    match arguments.command:
+        case "emulate":
+            status = emulation.emulate(arguments, say)
+        case "monitoring":
+            status = watching.monitoring(arguments, print)
+        case "verify":
+            status = verifying.run(arguments, sys.stdout, say)
+        case "status":
+            status = looking.run(arguments, sys.stdout, say)
+        case name if name in fleet.COMMANDS:
+            status = fleet.run(arguments, sys.stdout, say)
+        case _:
+            status = _local(arguments, progress)
+    return status
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,6 +97,32 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="tiergate-deploy", description="Bring Tiergate up.", allow_abbrev=False)
     made.add_argument("--version", action="version", version=f"tiergate {version('tiergate')}")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_local(commands)
+    emulate = commands.add_parser(
+        "emulate",
+        help="Runpod on this machine, for tests, demos and rehearsals",
+        description=emulation.DESCRIPTION,
+        epilog=emulation.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    emulation.add_options(emulate)
+    monitoring = commands.add_parser(
+        "monitoring",
+        help="rules for Prometheus and dashboards for Grafana, as files",
+        description=watching.DESCRIPTION,
+        epilog=watching.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    watching.add_options(monitoring)
+    fleet.add_commands(commands)
+    verifying.add_command(commands)
+    looking.add_command(commands)
+    return made
+
+
+def _add_local(commands: Any) -> None:  # noqa: ANN401 - argparse has no public name for it
     local = commands.add_parser(
         "local",
         help="the whole system on this machine, with small real models",
@@ -87,6 +137,13 @@ def parser() -> argparse.ArgumentParser:
     )
     local.add_argument("--once", action="store_true", help="stop after the report")
     local.add_argument("--port", type=_port, default=8080, metavar="N", help="the gateway's port (default: 8080)")
+    local.add_argument(
+        "--emulator-port",
+        type=_port,
+        default=EMULATOR_PORT,
+        metavar="N",
+        help=f"the emulator's port, unless the tier map's URLs name it (default: {EMULATOR_PORT})",
+    )
     local.add_argument(
         "--state-directory",
         type=Path,
@@ -119,25 +176,16 @@ def parser() -> argparse.ArgumentParser:
         metavar="PATH",
         help="runs behind tiers' workers instead of llama.cpp; called with --model, --port, --slots, --context",
     )
-    emulate = commands.add_parser(
-        "emulate",
-        help="Runpod on this machine, for tests, demos and rehearsals",
-        description=emulation.DESCRIPTION,
-        epilog=emulation.EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    emulation.add_options(emulate)
-    return made
 
 
 def _local(arguments: argparse.Namespace, progress: Console) -> int:
     settings = Settings.read()
     layout = layout_for(
-        _load(arguments.tiers),
+        *_load(arguments.tiers),
         tiers_file=arguments.tiers,
         state_directory=arguments.state_directory,
         gateway_port=arguments.port,
+        emulator_port=arguments.emulator_port,
     )
     run = LocalRun(
         layout=layout,
@@ -184,9 +232,9 @@ async def _until_signalled(run: LocalRun, voices: Voices) -> int:
         return serving[0] if serving else _SIGNAL_STATUS + received[0]
 
 
-def _load(file: Path) -> TierMap:
+def _load(file: Path) -> tuple[TierMap, Fleet]:
     try:
-        return load(file.read_bytes(), file=str(file))
+        return load_fleet(file.read_bytes(), file=str(file))
     except OSError as error:
         raise BadUsage(f"cannot read {file}: {error.strerror}", remedy="check --tiers") from error
     except TierMapInvalid as error:

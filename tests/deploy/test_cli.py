@@ -77,6 +77,7 @@ def test_the_options_have_the_promised_defaults() -> None:
     assert (arguments.port, str(arguments.state_directory), arguments.once) == (8080, ".tiergate", False)
     assert arguments.cold_seconds == 4
     assert (arguments.engine, arguments.gateway, arguments.orchestrator) == (None, None, None)
+    assert arguments.emulator_port == 8090
 
 
 @pytest.mark.parametrize(

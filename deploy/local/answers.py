@@ -82,11 +82,16 @@ class BalanceList(_Answer):
 
 
 class FlowResult(_Answer):
-    """What the orchestrator says of one run."""
+    """What the orchestrator says of one run; ``seconds`` is ``None`` until it has ended."""
 
     run: str = ""
     flow: str = ""
     status: str = ""
     output: JsonValue = None
     error: JsonValue = None
-    seconds: float = 0.0
+    seconds: float | None = 0.0
+
+    @property
+    def reason(self) -> str:
+        """Why it failed, for people."""
+        return str(self.error.get("message", self.error) if isinstance(self.error, dict) else self.error)

@@ -88,9 +88,13 @@ class Emulator:
     async def create(self, body: dict[str, Any], *, pull_seconds: float, load_seconds: float) -> MadeEndpoint:
         """Make an endpoint whose cold starts take so long."""
         made = await self._ask(MadeEndpoint, "POST", "/v2/serverless", body)
-        faults = {"pullSeconds": pull_seconds, "loadSeconds": load_seconds}
-        await self._ask(_Answer, "PATCH", f"/emulator/endpoints/{made.id}/faults", faults)
+        await self.slow_down(made.id, pull_seconds=pull_seconds, load_seconds=load_seconds)
         return made
+
+    async def slow_down(self, endpoint_id: str, *, pull_seconds: float, load_seconds: float) -> None:
+        """Let an endpoint's cold starts take so long."""
+        faults = {"pullSeconds": pull_seconds, "loadSeconds": load_seconds}
+        await self._ask(_Answer, "PATCH", f"/emulator/endpoints/{endpoint_id}/faults", faults)
 
     async def state(self) -> EmulatorState:
         """Every endpoint with its workers, now."""

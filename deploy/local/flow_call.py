@@ -11,7 +11,8 @@ from deploy.local.answers import FlowResult
 from deploy.local.emulator import KEY
 
 RETRY_SECONDS = 2.0
-_BAD_REQUEST, _UNAVAILABLE = 400, 503
+_ACCEPTED, _BAD_REQUEST, _UNAVAILABLE = 202, 400, 503
+_UNDER_WAY, _FAILED = ("queued", "running"), ("failed", "cancelled")
 _COLD_WORDS = ("timed out waiting for worker", "no workers available")
 """A load balancer says HTTP 400 with one of these where no worker came within two minutes."""
 
@@ -45,6 +46,8 @@ async def call_flow(
                 say(f"flow: no worker took it yet ({answer.status_code}); asking again")
                 await asyncio.sleep(retry_seconds)
                 answer = await _answer(client, url, run)
+            while answer.status_code == _ACCEPTED:
+                answer = await _later(client, url, run)
     except TimeoutError:
         return FlowEnd(failure=f"the Flow took longer than {seconds_max:g} s")
     except httpx.HTTPError as error:
@@ -55,11 +58,24 @@ async def call_flow(
         result = None
     if result is None or not result.status:
         return FlowEnd(failure=f"the orchestrator answered {answer.status_code} without a result: {answer.text[:300]}")
-    return FlowEnd(result=result, failure="" if answer.is_success else f"the Flow failed: {result.error}")
+    return FlowEnd(result=result, failure=f"the Flow failed: {result.reason}" if _failed(answer, result) else "")
 
 
 async def _answer(client: httpx.AsyncClient, url: str, run: str) -> httpx.Response:
     return await client.post(url, json={"run": run}, headers={"authorization": f"Bearer {KEY}"}, timeout=None)
+
+
+async def _later(client: httpx.AsyncClient, url: str, run: str) -> httpx.Response:
+    """The run again, when it has ended, or is still under way after as long as one request may last."""
+    address = f"{url.rpartition('/flows/')[0]}/runs/{run}"
+    headers = {"authorization": f"Bearer {KEY}"}
+    answer = await client.get(address, params={"wait_seconds": "300"}, headers=headers, timeout=None)
+    under_way = answer.is_success and FlowResult.model_validate_json(answer.content).status in _UNDER_WAY
+    return httpx.Response(_ACCEPTED) if under_way else answer
+
+
+def _failed(answer: httpx.Response, result: FlowResult) -> bool:
+    return not answer.is_success or result.status in _FAILED
 
 
 def _untaken(answer: httpx.Response) -> bool:

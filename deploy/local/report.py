@@ -37,8 +37,8 @@ def report_console(file: TextIO) -> Console:
 def flow_report(result: FlowResult) -> RenderableType:
     """The Flow's own report, or why there is none, under a line with its name, run and duration."""
     name = f"{result.flow or 'Flow'}, run {result.run or _NONE}"
-    title = f"{name}: {result.status or _NONE} in {result.seconds:.1f} s"
-    found = result.output if result.output is not None else result.error
+    title = f"{name}: {result.status or _NONE} in {result.seconds or 0.0:.1f} s"
+    found = result.output if result.output is not None else result.reason
     shown = found if isinstance(found, str) else dumps(found, indent=2, ensure_ascii=False)
     return Group(_heading(title), Text(shown.strip()))
 

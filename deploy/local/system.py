@@ -1,7 +1,8 @@
 """The order in which the local system comes up, runs a Flow, reports and goes down; nothing else is here.
 
-    ports free? → the emulator → endpoints on it, all cold → the tier map with their addresses → gateway → ready?
-    → the Flow, once, through its load balancer → its report, its LLM calls, the budgets → keep serving, or stop
+    ports free? → the emulator → endpoints on it, planned and applied, all cold → the tier map with their addresses
+    → gateway → ready? → the Flow, once, through its load balancer → its report, its LLM calls, the budgets
+    → keep serving, or stop
 
 On every way out, also by a signal or the death of a child, all children are stopped; the emulator stops its workers.
 """
@@ -19,6 +20,7 @@ from rich.console import Console
 from deploy.errors import BadUsage
 from deploy.local import report, verdict
 from deploy.local.answers import Balance
+from deploy.local.deployment import deploy
 from deploy.local.emulator import KEY, STATE_PATH, Emulator, emulator_arguments
 from deploy.local.endpoints import IDLE_SECONDS, flows_body
 from deploy.local.flow_call import FlowEnd, call_flow
@@ -101,6 +103,7 @@ async def run_local(run: LocalRun, voices: Voices, *, on_serving: Callable[[int]
         NotReady: The emulator or the gateway did not come up in time.
         ProcessDied: The emulator, the gateway or, while the Flow runs, a worker ended by itself.
         EmulatorRefused: The emulator did not make an endpoint, or did not tell its state.
+        ControlPlaneError: Its control plane did not answer.
         GatewayUnreadable: The gateway did not hand out its records.
     """
     require_free(run.layout.ports)
@@ -142,20 +145,33 @@ async def _start_emulator(
 
 
 async def _make_endpoints(run: LocalRun, emulator: Emulator, say: Callable[[str], None]) -> str:
-    """Make every endpoint, write the tier map with their addresses; returns where the Flow is called."""
+    """Deploy every endpoint, write the tier map with their addresses; returns where the Flow is called."""
     layout = run.layout
     cold = {"pull_seconds": run.cold_seconds / 2, "load_seconds": run.cold_seconds / 2}
+    made = await deploy(
+        [one.deployment for one in layout.emulated],
+        key=KEY,
+        origin=layout.emulator_origin,
+        state_file=layout.fleet_state_file,
+        say=say,
+    )
     addresses: dict[str, str] = {}
     for emulated in layout.emulated:
-        endpoint = emulated.endpoint
-        made = await emulator.create(endpoint.body, **cold)
-        addresses[emulated.address] = made.base_url
+        one, deployed = emulated.deployment, made[emulated.deployment.key]
+        await emulator.slow_down(deployed.id, **cold)
+        if emulated.address:
+            addresses[emulated.address] = deployed.url
         say(
-            f"{endpoint.name}: {endpoint.model} on {endpoint.pool}, {endpoint.slots} requests per worker, "
-            f"no worker awake: {made.base_url}"
+            f"{one.key}: {one.model} on {one.gpus[0].pool}, {one.slots} requests per worker, "
+            f"no worker awake: {deployed.url}"
         )
     _write_tier_map(layout, addresses)
-    environment = {"TIERGATE_URL": layout.base_url, "TIERGATE_KEY": run.environments.demo_key}
+    environment = {
+        "TIERGATE_URL": layout.base_url,
+        "TIERGATE_KEY": run.environments.demo_key,
+        "TIERGATE_EDGE_URL": f"{layout.emulator_origin}/lb/{{endpoint}}",
+        "RUNPOD_AI_API_KEY": KEY,
+    }
     flows = await emulator.create(flows_body(FLOWS_ENDPOINT, environment), **cold)
     say(f"{FLOWS_ENDPOINT}: {run.flow_name} on CPU workers behind a load balancer, none awake: {flows.base_url}")
     return f"{flows.base_url}/flows/{run.flow_name}"

@@ -9,10 +9,10 @@ from deploy.emulator.command import KEY as EMULATORS_KEY
 from deploy.emulator.engines.kinds import ImageCommand
 from deploy.errors import EmulatorRefused
 from deploy.local.emulator import KEY, Emulator, emulator_arguments
-from deploy.local.endpoints import VLLM_IMAGE, flows_body
+from deploy.local.endpoints import flows_body
+from tests.deploy.emulator.control_plane.rig import QUEUE
 from tests.deploy.emulator.running import running
 from tests.deploy.emulator.worlds import KEY as WORLDS_KEY
-from tests.deploy.local.test_endpoints import VLLM
 
 
 def test_its_key_is_the_emulators_own() -> None:
@@ -41,12 +41,12 @@ async def test_endpoints_are_made_cold_and_their_workers_are_told() -> None:
         emulated.client.headers.update(headers)
         transport = WithKey(emulated.client)
         emulator = Emulator(httpx.AsyncClient(transport=transport), origin=emulated.emulator.origin)
-        queue = await emulator.create(VLLM.body, pull_seconds=400, load_seconds=2)
+        queue = await emulator.create(QUEUE, pull_seconds=400, load_seconds=2)
         balanced = await emulator.create(flows_body("flows", {}), pull_seconds=0, load_seconds=0)
         assert queue.base_url == f"{emulator.origin}/v2/{queue.id}"
         assert balanced.base_url == f"{emulator.origin}/lb/{balanced.id}"
         state = await emulator.state()
-        assert [(endpoint.name, endpoint.workers) for endpoint in state.endpoints] == [("routing/0", ()), ("flows", ())]
+        assert [(endpoint.name, endpoint.workers) for endpoint in state.endpoints] == [("route", ()), ("flows", ())]
         faults = emulated.world.endpoint(queue.id).faults
         assert (faults.pull_seconds, faults.load_seconds) == (400, 2)
         await emulated.client.post(f"{queue.base_url}/run", json={"input": {"prompt": "x"}})
@@ -83,4 +83,3 @@ async def test_what_it_does_not_do_is_told(answer: httpx.Response | Exception, m
     emulator = Emulator(httpx.AsyncClient(transport=httpx.MockTransport(respond)), origin="http://127.0.0.1:1")
     with pytest.raises(EmulatorRefused, match=f"GET http://127.0.0.1:1/emulator/state {message}"):
         await emulator.state()
-    assert VLLM.body["image"] == VLLM_IMAGE

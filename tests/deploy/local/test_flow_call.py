@@ -60,6 +60,32 @@ async def test_a_flow_that_failed_says_why() -> None:
     assert end.result is not None
 
 
+async def test_a_flow_that_failed_says_why_in_the_words_of_its_problem() -> None:
+    failed = OK | {
+        "status": "failed",
+        "output": None,
+        "error": {"type": "X", "message": "the oven is cold", "step": "a"},
+    }
+    end, _, _ = await _call(httpx.Response(500, json=failed))
+    assert end.failure == "the Flow failed: the oven is cold"
+
+
+async def test_a_run_that_takes_longer_than_a_request_may_is_asked_for_until_it_has_ended() -> None:
+    under_way = OK | {"status": "running", "output": None, "seconds": None}
+    end, requests, _ = await _call(
+        httpx.Response(202, json=under_way), httpx.Response(200, json=under_way), httpx.Response(200, json=OK)
+    )
+    assert end.result is not None
+    assert (end.failure, end.result.output) == ("", "fine")
+    assert [str(request.url) for request in requests[1:]] == ["http://e/lb/x/runs/r-1?wait_seconds=300"] * 2
+
+
+async def test_a_run_that_failed_while_it_was_asked_for_is_a_failure() -> None:
+    failed = OK | {"status": "failed", "output": None, "error": {"message": "the oven is cold"}}
+    end, _, _ = await _call(httpx.Response(202, json=OK), httpx.Response(200, json=failed))
+    assert end.failure == "the Flow failed: the oven is cold"
+
+
 @pytest.mark.parametrize(
     ("answer", "failure"),
     [

@@ -6,12 +6,15 @@ import pytest
 
 from deploy.errors import BadUsage
 from deploy.local.layout import Layout, layout_for, with_real_addresses
-from tiers.load import load
+from tests.tiers.fleets import fleet_text
+from tiers.fleet import Fleet
+from tiers.load import load, load_fleet
 from tiers.tiermap import Endpoint, Key, SecretReference, TierMap, Workers
 
 FILE = Path("maps/local.yaml")
 KEY = SecretReference("env", "RUNPOD_API_KEY")
 Text = Callable[[int], str]
+NOTHING = Fleet()
 
 
 @pytest.fixture
@@ -19,8 +22,8 @@ def tier_map(tier_map_text: Text) -> TierMap:
     return load(tier_map_text(8090), file="t.yaml")
 
 
-def _layout(tier_map: TierMap) -> Layout:
-    return layout_for(tier_map, tiers_file=FILE, state_directory=Path(".state"), gateway_port=8080)
+def _layout(tier_map: TierMap, fleet: Fleet = NOTHING) -> Layout:
+    return layout_for(tier_map, fleet, tiers_file=FILE, state_directory=Path(".state"), gateway_port=8080)
 
 
 def _with_endpoints(tier_map: TierMap, *endpoints: Endpoint) -> TierMap:
@@ -35,11 +38,23 @@ def _endpoint(url: str, **changes: object) -> Endpoint:
 def test_every_endpoint_on_the_emulator_is_made_with_its_tiers_promises(tier_map: TierMap) -> None:
     first, second = _layout(tier_map).emulated
     assert first.address == "http://127.0.0.1:8090/v2/routing"
-    made = first.endpoint
-    assert (made.name, made.model, made.context, made.pool) == ("routing/0", "small-routing", 2048, "ADA_24")
-    assert (made.workers_max, made.slots, made.gpu_count) == (1, 2, 1)
-    assert (second.endpoint.name, second.endpoint.pool) == ("reasoning/0", "AMPERE_80")
-    assert (second.endpoint.workers_max, second.endpoint.slots) == (Workers().max, Workers().slots)
+    made = first.deployment
+    assert (made.key, made.model, made.context, made.gpus[0].pool) == ("routing/0", "small-routing", 2048, "ADA_24")
+    assert (made.workers_min, made.workers_max, made.slots, made.gpu_count) == (0, 1, 2, 1)
+    other = second.deployment
+    assert (other.key, other.gpus[0].pool) == ("reasoning/0", "AMPERE_80")
+    assert (other.workers_max, other.slots) == (Workers().max, Workers().slots)
+
+
+def test_what_a_tier_map_deploys_is_made_on_the_emulator_without_an_address_in_the_map() -> None:
+    """On the emulator's usual port, and with no URL to change for another."""
+    text = fleet_text().replace("env:OPENAI", "env:OTHER")
+    layout = _layout(*load_fleet(text, file="t.yaml"))
+    [one] = layout.emulated
+    assert (one.address, one.deployment.key, one.deployment.idle_seconds) == ("", "routing/0", 60)
+    assert (layout.emulator_port, layout.emulator_secrets) == (8090, ("RUNPOD_API_KEY",))
+    assert layout.ports[1].remedy == "give the emulator another one with --emulator-port"
+    assert layout.fleet_state_file == Path(".state/tiers.fleet.json")
 
 
 def test_endpoints_elsewhere_are_taken_as_they_are(tier_map: TierMap) -> None:
@@ -56,7 +71,7 @@ def test_endpoints_elsewhere_are_taken_as_they_are(tier_map: TierMap) -> None:
 
 def test_a_tier_without_a_gpu_gets_some(tier_map: TierMap) -> None:
     routing = replace(tier_map.tiers["routing"], gpu=None)
-    assert _layout(replace(tier_map, tiers={"routing": routing})).emulated[0].endpoint.pool == "ADA_24"
+    assert _layout(replace(tier_map, tiers={"routing": routing})).emulated[0].deployment.gpus[0].pool == "ADA_24"
 
 
 @pytest.mark.parametrize(

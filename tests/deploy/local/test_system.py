@@ -19,7 +19,7 @@ from deploy.local.programs import Programs
 from deploy.local.system import LocalRun, Patience, Voices, run_local
 from deploy.settings import Settings, child_environments
 from tests.doubles.process_ids import Pids
-from tiers.load import load
+from tiers.load import load, load_fleet
 
 pytestmark = pytest.mark.integration
 
@@ -74,7 +74,7 @@ def make_trial(
         tiers_file = tmp_path / "tiers.yaml"
         tiers_file.write_text(tier_map_text(emulator_port), encoding="utf-8")
         layout = layout_for(
-            load(tiers_file.read_bytes(), file=str(tiers_file)),
+            *load_fleet(tiers_file.read_bytes(), file=str(tiers_file)),
             tiers_file=tiers_file,
             state_directory=tmp_path / "state",
             gateway_port=gateway_port,
@@ -126,6 +126,7 @@ async def test_progress_says_what_is_waited_for_and_how_long_it_took(make_trial:
     starts = [
         "emulator: starting Runpod's stand-in on http://127.0.0.1:",
         "emulator: ready after ",
+        "plan: 2 to make; on Runpod it would cost $9.32 an hour at most",
         "routing/0: small-routing on ADA_24, 2 requests per worker, no worker awake: http",
         "reasoning/0: small-reasoning on AMPERE_80, 30 requests per worker, no worker awake: http",
         "flows: Works on CPU workers behind a load balancer, none awake: http",
@@ -133,8 +134,8 @@ async def test_progress_says_what_is_waited_for_and_how_long_it_took(make_trial:
         "gateway: ready after ",
         "flow: calling http",
     ]
-    assert [line.startswith(start) for line, start in zip(trial.said, starts, strict=False)] == [True] * 8, trial.said
-    rest = trial.said[8:]
+    assert [line.startswith(start) for line, start in zip(trial.said, starts, strict=False)] == [True] * 9, trial.said
+    rest = trial.said[9:]
     assert [line for line in rest if line.startswith("flow:")][-2:] == [
         "flow: step classify: agent triage",
         "flow: step classify: agent billing",
@@ -149,7 +150,7 @@ async def test_the_gateway_gets_the_tier_map_with_the_addresses_on_the_emulator(
     layout = trial.run.layout
     written = load(layout.written_tiers_file.read_bytes(), file="written")
     urls = [endpoint.url for tier in written.tiers.values() for endpoint in tier.endpoints]
-    assert [line for line in trial.said if any(line.endswith(f": {url}") for url in urls)] == trial.said[2:4]
+    assert [line for line in trial.said if any(line.endswith(f": {url}") for url in urls)] == trial.said[3:5]
     assert layout.tiers_file.read_text(encoding="utf-8").count("/v2/routing") == 1
 
 

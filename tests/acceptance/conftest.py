@@ -28,7 +28,7 @@ NARROW = {"name": "narrow", "key": "env:TEST_NARROW_KEY", "tiers": ["routing"]}
 _LOG = pytest.StashKey[list[GatewayProcess]]()
 
 StartGateway = Callable[..., GatewayProcess]
-"""Takes a tier map and ``waits_for`` as ``GatewayProcess`` does."""
+"""Takes a tier map, and ``waits_for`` and further ``environment`` as ``GatewayProcess`` does."""
 
 
 def tier(url: str, model: str, **more: object) -> dict[str, Any]:
@@ -141,11 +141,18 @@ def start_gateway(request: pytest.FixtureRequest, tmp_path: Path, gateway_python
     started: list[GatewayProcess] = []
     request.node.stash[_LOG] = started
 
-    def start(description: Mapping[str, Any], *, waits_for: str = "/readyz") -> GatewayProcess:
+    def start(
+        description: Mapping[str, Any], *, waits_for: str = "/readyz", environment: Mapping[str, str] | None = None
+    ) -> GatewayProcess:
         directory = tmp_path / f"gateway-{len(started)}"
         directory.mkdir()
         process = GatewayProcess(
-            directory, description, key=KEY, python=gateway_python, environment=ENVIRONMENT, waits_for=waits_for
+            directory,
+            description,
+            key=KEY,
+            python=gateway_python,
+            environment={**ENVIRONMENT, **(environment or {})},
+            waits_for=waits_for,
         )
         process.__enter__()
         started.append(process)

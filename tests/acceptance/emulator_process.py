@@ -42,14 +42,15 @@ class Job:
 class EmulatorProcess:
     """Serves from entry to exit; on exit it must end by SIGTERM with exit status 0.
 
-    ``speed`` is how many seconds pass there in each real one.
+    ``speed`` is how many seconds pass there in each real one, ``run`` an image and its workers' command.
     """
 
-    def __init__(self, directory: Path, *, python: str, speed: float, seed: int = 7) -> None:
+    def __init__(self, directory: Path, *, python: str, speed: float, seed: int = 7, run: str = "") -> None:
         self.speed = speed
         self.origin = ""
         self._arguments = [python, "-m", "deploy", "emulate", "--port", "0"]
         self._arguments += ["--speed", str(speed), "--seed", str(seed), "--state-directory", str(directory)]
+        self._arguments += ["--run", run] if run else []
         self._said = directory / "emulator.log"
         self._process: subprocess.Popen[bytes] | None = None
 

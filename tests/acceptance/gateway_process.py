@@ -96,18 +96,19 @@ class GatewayProcess:
         try:
             self.wait_until(lambda: self.says_yes(self._waits_for), seconds=START_SECONDS)
         except BaseException:
-            self._kill()
+            self.kill()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process is not None
+        if self._process is None:
+            return  # it was killed
         children = children_of(self.pid)
         self._process.terminate()
         try:
             status = self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._kill()
+            self.kill()
             text = f"the gateway did not end within {STOP_SECONDS} s of SIGTERM:\n{self.log()}"
             raise AssertionError(text) from None
         assert status == 0, f"exit status {status}:\n{self.log()}"
@@ -208,12 +209,14 @@ class GatewayProcess:
         self.wait_until(lambda: self.budget(name, owner=owner)["held"] == 0, seconds=seconds)
         return self.budget(name, owner=owner)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """End it by SIGKILL, with all that it started; entering it again starts another one in its place."""
         assert self._process is not None
         for pid in [*children_of(self.pid), self.pid]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait()
+        self._process = None
 
 
 def free_port() -> int:

@@ -13,9 +13,13 @@ STOP_SECONDS = 10.0
 
 
 class StoreProcess:
-    """Runs from ``start`` (or entry) to exit, keeps nothing on disk. ``url`` is known before it runs."""
+    """Runs from ``start`` (or entry) to exit, keeps nothing on disk. ``url`` is known before it runs.
 
-    def __init__(self) -> None:
+    With a ``password``, it asks for that.
+    """
+
+    def __init__(self, password: str = "") -> None:
+        self._password = password
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="store-")
@@ -23,12 +27,14 @@ class StoreProcess:
     @property
     def url(self) -> str:
         """Where gateways find it."""
-        return f"redis://127.0.0.1:{self._port}/0"
+        login = f":{self._password}@" if self._password else ""
+        return f"redis://{login}127.0.0.1:{self._port}/0"
 
     def start(self) -> None:
         """Start it; whoever needs it waits for it."""
         command = [str(Path(get_binary_path())), "--port", str(self._port), "--bind", "127.0.0.1"]
         command += ["--save", "", "--dir", self._folder.name]
+        command += ["--requirepass", self._password] if self._password else []
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def __enter__(self) -> Self:

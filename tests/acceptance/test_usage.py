@@ -93,8 +93,9 @@ def test_command_and_api_agree_with_the_balances(gateway: GatewayProcess, gatewa
 def test_a_budget_tells_whom_it_refused(gateway: GatewayProcess, gateway_python: str) -> None:
     """The command prints what the API answers."""
     answer = gateway.call("GET", "/tiergate/v1/budgets/few").json()
-    printed = json.loads(told(gateway, gateway_python, "budget", "explain", "few"))
+    printed = json.loads(told(gateway, gateway_python, "budget", "explain", "few", "--format", "json"))
     assert printed["refusals"] == answer["refusals"]
+    assert answer["refusals"][0]["request_id"] in told(gateway, gateway_python, "budget", "explain", "few")
     [refusal] = answer["refusals"]
     assert (refusal["agent"], refusal["outcome"], refusal["refused_by"]) == ("critic", "budget_exhausted", "few")
     [budget] = answer["data"]

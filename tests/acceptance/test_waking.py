@@ -1,6 +1,8 @@
 """An operator looks at tiers whose workers sleep, and wakes them ahead of time."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -39,6 +41,11 @@ def endpoint_of(gateway: GatewayProcess, tier: str) -> dict[str, Any]:
     return found
 
 
+def is_warm(gateway: GatewayProcess, tier: str) -> bool:
+    """Whether a worker of the tier is awake."""
+    return bool(endpoint_of(gateway, tier)["state"] == "warm")
+
+
 @pytest.mark.parametrize("transport", RUNPODS)
 def test_a_tier_is_woken_once_and_then_serves_at_once(system: Awaited, transport: str) -> None:
     """From any process, and all of them know of it; it falls asleep again when nobody calls."""
@@ -64,8 +71,30 @@ def test_a_tier_is_woken_once_and_then_serves_at_once(system: Awaited, transport
     assert {"warm", "cold"} <= {event["state"] for event in gateway.events("endpoint.warmth")}
 
 
+def test_tiers_that_many_announce_at_once_are_woken_once_for_all(system: Awaited) -> None:
+    """Whichever process hears it; a request that comes meanwhile waits for the same worker."""
+    gateway, endpoints = system
+    gateway.wait_until(lambda: {endpoint_of(gateway, tier)["state"] for tier in RUNPODS} == {"cold"}, seconds=15)
+    before = {tier: len(endpoints[tier].workers()) for tier in RUNPODS}
+    with ThreadPoolExecutor(9) as threads:
+        asked = threads.submit(ask, gateway, RUNPODS[0], stream=False, run="announced")
+        body = {"tiers": list(RUNPODS), "run": "announced"}
+        answers = [threads.submit(gateway.call, "POST", "/tiergate/v1/wake", body) for _ in range(8)]
+        told = [each for answer in answers for each in answer.result().json()["data"]]
+    assert {each["state"] for each in told} <= {"woken", "waking", "awake"}
+    assert sum(each["state"] == "woken" for each in told if each["name"] == RUNPODS[1]) == 1
+    assert sum(each["state"] == "woken" for each in told if each["name"] == RUNPODS[0]) <= 1
+    check_whole(asked.result())
+    for tier in RUNPODS:
+        gateway.wait_until(partial(is_warm, gateway, tier), seconds=10)
+        assert len(endpoints[tier].workers()) == max(before[tier], 1), "one worker each"
+    told_of = [event for event in gateway.events("tiers.announced") if event["woken"]]
+    assert {(event["key"], event["run"]) for event in told_of} == {("demo", "announced")}
+
+
 def test_without_a_key_nothing_is_woken(system: Awaited) -> None:
     """Nor shown."""
     gateway, _ = system
-    for method, path in (("GET", "/tiergate/v1/tiers"), ("POST", "/tiergate/v1/tiers/runpod-queue/wake")):
+    wakes = ("/tiergate/v1/tiers/runpod-queue/wake", "/tiergate/v1/wake")
+    for method, path in (("GET", "/tiergate/v1/tiers"), *(("POST", wake) for wake in wakes)):
         assert gateway.call(method, path, key="wrong").status == 401

@@ -27,17 +27,21 @@ FLOW_SOURCES := orchestrator tests/orchestrator tests/acceptance/crewai
 # What needs CrewAI is checked and tested in its own environment.
 FLOW_TESTS := tests/orchestrator tests/acceptance/crewai
 # What runs a second time, against the compiled modules.
-COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/integration tests/packaging tests/acceptance tests/fuzz
+COMPILED_TESTS := tests/gateway tests/tiers tests/contract tests/packaging tests/fuzz
 # What rehearses Runpod on a clock that runs up to a hundred times as fast: so does every delay of a busy machine there.
 EMULATED_TESTS := tests/acceptance/test_cold_starts.py tests/acceptance/test_emulator_faults_through_gateway.py \
   tests/acceptance/test_four_transports.py
+# What starts whole gateways, stores and other programs.
+PROCESS_TESTS := tests/acceptance tests/integration
 # What runs on the compiled modules alone, as they serve: whole gateways before faults, which other tests take apart.
 COMPILED_ONLY_TESTS := $(wildcard tests/acceptance/test_sixteen_faults*.py) tests/acceptance/test_continuation.py \
   tests/acceptance/test_errors.py tests/acceptance/test_faults.py tests/acceptance/test_hostile_clients.py \
-  tests/acceptance/test_openapi_fuzz.py tests/acceptance/test_waking.py tests/acceptance/test_alerts.py
+  tests/acceptance/test_openapi_fuzz.py tests/acceptance/test_waking.py tests/acceptance/test_alerts.py \
+  tests/acceptance/test_crashes.py tests/acceptance/test_watching.py \
+  tests/acceptance/test_verified.py
 
-.PHONY: help setup compiled run test test-main test-compiled test-flows test-litellm test-emulated guard fuzz check \
-  check-style check-types check-flow-types wheel lock clean
+.PHONY: help setup compiled run test test-main test-processes test-compiled test-compiled-processes \
+  test-flows test-litellm test-emulated guard fuzz check check-style check-types check-flow-types wheel lock clean
 .DELETE_ON_ERROR:
 
 help: ## Show what can be made
@@ -52,18 +56,23 @@ run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (
 	  --flow examples/support_triage/flow.py:SupportTriageFlow \
 	  --orchestrator $(FLOWS)/bin/tiergate-orchestrator $(if $(ONCE),--once)
 
-# Two of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
+# Four of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
 test: setup compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
 	$(MAKE) --no-print-directory test-emulated
-	@echo "==> Four suites, two at a time (about six minutes); each is shown when it is over"
-	$(MAKE) --no-print-directory -j2 --output-sync=target test-main test-compiled test-flows test-litellm
+	@echo "==> Six suites, four at a time (about five minutes); each is shown when it is over"
+	$(MAKE) --no-print-directory -j4 --output-sync=target test-main test-compiled-processes test-compiled \
+	  test-processes test-flows test-litellm
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95
 
-test-main: setup ## Only those of all but the Flows, not compiled
-	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS) $(COMPILED_ONLY_TESTS),--ignore=$(path)) $(ARGS)
+test-main: setup ## Only those of all but the Flows and whole processes, not compiled
+	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(PROCESS_TESTS),--ignore=$(path)) $(ARGS)
+
+test-processes: setup ## Only those of whole processes, not compiled
+	$(MAIN)/bin/coverage run -m pytest $(PROCESS_TESTS) \
+	  $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS) $(COMPILED_ONLY_TESTS),--ignore=$(path)) $(ARGS)
 
 test-emulated: setup ## Only those of cold starts, faults and transports on the emulator, by themselves
 	$(MAIN)/bin/coverage run -m pytest $(EMULATED_TESTS) $(ARGS)
@@ -77,9 +86,13 @@ test-litellm: setup $(LITELLM)/.ready ## Only those of what calls LiteLLM's SDK
 	$(LITELLM)/bin/python -m coverage run -m pytest -k litellm tests/acceptance/test_four_transports.py $(ARGS)
 
 # Safe path and no "pythonpath": else the sources in this folder would be imported, and not what is installed.
+TEST_COMPILED := TIERGATE_TESTED=compiled PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath=
+
 test-compiled: setup compiled ## Only those on the compiled modules
-	TIERGATE_TESTED=compiled PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= \
-	  $(COMPILED_TESTS) $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS),--ignore=$(path)) $(ARGS)
+	$(TEST_COMPILED) $(COMPILED_TESTS) $(ARGS)
+
+test-compiled-processes: setup compiled ## Only those of whole processes, on the compiled modules
+	$(TEST_COMPILED) $(PROCESS_TESTS) $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS),--ignore=$(path)) $(ARGS)
 
 guard: setup compiled ## Count the instructions of a request (needs valgrind; ARGS=--renew: set the bounds anew)
 	$(MAIN)/bin/python -m tests.guard --python $(COMPILED)/bin/python $(ARGS)
@@ -121,9 +134,14 @@ endef
 lock: ## Renew the lock files (needs uv on the path)
 	uv pip compile $(LOCK) --extra gateway -o locks/gateway.txt
 	uv pip compile $(LOCK) --extra gateway --extra deploy --group check --group acceptance --group compile -c locks/gateway.txt -o locks/development.txt
+	uv pip compile $(LOCK) --extra gateway --group build -c locks/development.txt -o locks/build.txt
+	uv pip compile $(LOCK) --extra deploy -c locks/development.txt -o locks/deploy.txt
 	uv pip compile $(LOCK) --extra gateway --extra litellm -c locks/gateway.txt -o locks/litellm.txt
 	uv pip compile $(LOCK) --extra orchestrator -o locks/orchestrator.txt
-	uv pip compile $(LOCK) --extra orchestrator --group check -c locks/orchestrator.txt -o locks/orchestrator-development.txt
+	awk 'NR == FNR {if ($$1 != "#") out[$$1]; next} /^[a-z]/ {split($$0, name, "=="); keep = !(name[1] in out)} keep' \
+	  locks/orchestrator-left-out.in locks/orchestrator.txt > locks/orchestrator-slim.txt
+	uv pip compile $(LOCK) --extra orchestrator --extra batch -o locks/batch.txt
+	uv pip compile $(LOCK) --extra orchestrator --extra batch --group check -c locks/batch.txt -o locks/orchestrator-development.txt
 	uv pip compile $(LOCK:pyproject.toml=) --no-deps locks/engines.in -o locks/engines.txt
 	uv pip compile $(LOCK:pyproject.toml=) --group fuzz -o locks/fuzz.txt
 LOCK := -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate pyproject.toml
@@ -141,10 +159,11 @@ $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	$(PIP) --python $(MAIN)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Without looking at dependencies: the lock has all of them, and pip finds no hash for one that is asked for with an extra.
 $(FLOWS)/.ready: locks/orchestrator-development.txt pyproject.toml
 	@echo "==> Setting up $(FLOWS): the orchestrator with CrewAI (800 MB, one to two minutes)"
 	$(PYTHON) -m venv --without-pip $(FLOWS)
-	$(PIP) --python $(FLOWS)/bin/python install --require-hashes -r locks/orchestrator-development.txt | $(NEWS)
+	$(PIP) --python $(FLOWS)/bin/python install --require-hashes --no-deps -r locks/orchestrator-development.txt | $(NEWS)
 	$(PIP) --python $(FLOWS)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -25,7 +25,9 @@ PARSERS = {
     "tiergate-deploy": deploy.cli.parser,
 }
 OUR_FOLDERS = ("gateway", "orchestrator", "tiers", "deploy", "tests", "examples", "locks", "docs", "bench", ".ci")
-OTHER_PROGRAMS_OPTIONS = {"--require-hashes", "--strict", "--help", "--version"}
+OTHER_PROGRAMS_OPTIONS = {
+    "--require-hashes", "--strict", "--help", "--version", "--test_input", "--rp_serve_api", "--rp_log_level",
+}  # fmt: skip
 _PATH = re.compile(rf"(?:{'|'.join(map(re.escape, OUR_FOLDERS))})/[\w./-]*(?:::\w+)?")
 _ENDS_A_COMMAND = {"|", ">", ">>", "<", "&&", "||", ";", "&", "\n"}
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")
@@ -65,7 +67,7 @@ def test_every_tier_map_in_a_page_loads(page: Page) -> None:
     for block in page.blocks("yaml"):
         data = read(block.text, file=page.path).data
         assert isinstance(data, dict), f"{page.path}: no mapping in {block.text!r}"
-        if set(data) <= {"version", "store", "tiers", "routes", "budgets", "limits", "keys"}:
+        if set(data) <= {"version", "store", "tiers", "fleet", "routes", "budgets", "limits", "keys"}:
             tiers = BASE_MAP["tiers"] | yaml.safe_load(block.text).get("tiers", {})
             completed = BASE_MAP | yaml.safe_load(block.text) | {"tiers": tiers}
             load(json.dumps(completed), file=page.path)
@@ -108,7 +110,7 @@ def test_every_option_in_prose_exists(page: Page) -> None:
 
     parsers = [deploy.local.engine.parser(), *(make() for make in PARSERS.values())]
     known = {option for parser in parsers for option in all_options(parser)} | OTHER_PROGRAMS_OPTIONS
-    named = {option for code in page.codes() for option in re.findall(r"(?<!\S)--[a-z][a-z-]+", code)}
+    named = {option for code in page.codes() for option in re.findall(r"(?<!\S)--[a-z][a-z_-]+", code)}
     assert named <= known
 
 
@@ -123,7 +125,8 @@ def test_every_python_block_compiles_and_imports_what_is_there(page: Page) -> No
     for block in page.blocks("python"):
         for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in OUR_FOLDERS:
-                file = ROOT / (node.module.replace(".", "/") + ".py")
+                package = ROOT / node.module.replace(".", "/")
+                file = package / "__init__.py" if package.is_dir() else package.with_suffix(".py")
                 assert {alias.name for alias in node.names} <= _defined_in(file), f"{page.path}: {node.module}"
 
 
@@ -192,13 +195,15 @@ def _make_targets() -> set[str]:
 
 
 def _defined_in(file: Path) -> set[str]:
-    """The names that a module defines at its top level."""
+    """The names that a module defines at its top level, or hands out by ``__all__``."""
     names: set[str] = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign):
             names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+            if "__all__" in names and isinstance(node.value, ast.List):
+                names |= {str(ast.literal_eval(name)) for name in node.value.elts}
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
             names.add(node.target.id)
     return names

@@ -5,7 +5,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 import yaml
@@ -17,15 +17,18 @@ import orchestrator.cli
 from gateway import errors, settings
 from gateway.admin_api import AdminDesk, add_admin
 from gateway.api import Desk, Gateway
+from gateway.bill_api import BillDesk, add_bill
 from gateway.budget.ledger import Balance
 from gateway.errors import GatewayError
 from gateway.record import RequestRecord
 from gateway.telemetry.metrics import Metrics
 from gateway.usage_api import UsageDesk, add_usage
+from gateway.wake_api import Announced, State, WakeDesk, add_wake
 from gateway.wire.headers import _NOT_TO_CLIENT, _TO_UPSTREAM
 from gateway.wire.operations import OPERATIONS
 from orchestrator.settings import CREWAI_ENVIRONMENT
 from tests.docs.markdown import ROOT, Page, code_in, pages, tables
+from tests.docs.test_orchestrator_api import series as flow_series
 from tiers.load import load
 from tiers.quantities import seconds
 from tiers.schema import json_schema
@@ -67,7 +70,10 @@ def command_lines() -> dict[str, argparse.ArgumentParser]:
     return {
         "tiergate-gateway": commands(gateway.cli._parser())["serve"],
         "tiergate-orchestrator": commands(orchestrator.cli.build_parser())["run"],
+        "A project to begin with": commands(orchestrator.cli.build_parser())["new"],
+        "A drawing of a Flow": commands(orchestrator.cli.build_parser())["plot"],
         "The app behind a load balancer": commands(orchestrator.cli.build_parser())["serve"],
+        "A worker of a queue": commands(orchestrator.cli.build_parser())["worker"],
         "tiergate-deploy": commands(deploy.cli.parser())["local"],
         "The local engine": deploy.local.engine.parser(),
     }
@@ -196,7 +202,7 @@ def test_every_series_has_a_row_with_its_type_and_labels() -> None:
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.path)
 def test_no_page_names_a_series_that_is_not_exposed(page: Page) -> None:
     labels = {label for _, names in series().values() for label in names}
-    assert set(re.findall(r"\b(?:tiergate|gen_ai)_[a-z]\w+", page.prose)) <= set(series()) | labels
+    assert set(re.findall(r"\b(?:tiergate|gen_ai)_[a-z]\w+", page.prose)) <= set(series()) | set(flow_series()) | labels
 
 
 # --- API and headers
@@ -213,6 +219,7 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
     desk = Desk(
         authenticate=nothing,
         names=nothing,
+        contexts=nothing,
         readiness=nothing,
         metrics=nothing,
         balances=nothing,
@@ -221,7 +228,10 @@ def test_the_api_page_lists_every_route_and_no_other() -> None:
         wake=nothing,
     )
     application = Gateway(serving=nothing, desk=desk, version="0")
-    add_admin(application, AdminDesk(digest="", office=nothing, reload=nothing, report=nothing))
+    admin_desk = AdminDesk(digest="", port=0, office=nothing, reload=nothing, report=nothing)
+    add_admin(application, admin_desk)
+    add_bill(application, BillDesk(admin=admin_desk.admin, reconciliation=None, clock=nothing))
+    add_wake(application, WakeDesk(authenticate=nothing, announce=nothing))
     add_usage(
         application,
         UsageDesk(
@@ -247,6 +257,14 @@ def test_the_api_page_lists_every_field_of_a_balance() -> None:
     table = next(tables(API.section("Budgets")))
     named = [code_in(cell)[0] for cell in table.column("field")]
     assert named == [*(field.name for field in fields(Balance)), "available"]
+
+
+def test_the_api_page_lists_every_field_and_state_of_an_announced_tier() -> None:
+    of_fields, of_states = tables(API.section("Announcing tiers"))
+    assert [name for cell in of_fields.column("field") for name in code_in(cell)] == [
+        field.name for field in fields(Announced)
+    ]
+    assert tuple(code_in(row[0])[0] for row in of_states.rows) == get_args(State)
 
 
 def test_every_header_of_ours_is_described_and_no_other() -> None:
@@ -315,7 +333,7 @@ def test_every_field_of_the_tier_map_has_a_row_with_its_default_and_no_other_has
             assert cell == "required", path
         elif default is None:
             assert cell == "none", path
-        elif isinstance(default, dict):
+        elif isinstance(default, dict) and default:
             assert cell == "see its fields", path
         else:
             [written] = code_in(cell)

@@ -27,6 +27,8 @@ TESTED_ELSEWHERE = {
     "gateway/served.py": "values without behaviour",
     "gateway/wire/shapes.py": "values without behaviour",
     "tiers/holds.py": "values without behaviour",
+    "orchestrator/runs/builtin_values.py": "how test_values.py beside it has Python's own types written",
+    "orchestrator/runs/kept_run.py": "a value: test_directory_store.py beside it",
     "gateway/budget/valkey.py": "needs a store: tests/contract and tests/integration/test_valkey_ledger.py",
     "gateway/store/embedded.py": "needs a server: tests/integration/test_store.py",
     "gateway/telemetry/records.py": "needs a store: tests/integration/test_records.py",

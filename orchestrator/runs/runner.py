@@ -24,6 +24,7 @@ from orchestrator.runs.fingerprint import fingerprint
 from orchestrator.runs.kept_secrets import KeptSecrets
 from orchestrator.runs.leash import Leash, register_leash_hook
 from orchestrator.runs.meter import Meter
+from orchestrator.runs.owning import own
 from orchestrator.runs.run import Problem, Question, Run, RunState, Step
 from orchestrator.runs.store import Ending, Ownership, RunStore
 from orchestrator.settings import Secret
@@ -108,12 +109,11 @@ class Runner:
         run = await self._store.run(name)
         if run is None or run.flow not in self._flows:
             return None
-        ownership = await self._store.own(name, owner=self._owner, lease_seconds=self._lease_seconds)
+        ownership = await own(self._store, name, owner=self._owner, lease_seconds=self._lease_seconds)
         if ownership is None:
             return None
-        # As it is since it is ours: somebody may have resumed it with other code meanwhile.
         owned = _OwnedRun(self._store, ownership, lease_seconds=self._lease_seconds, secrets=self._secrets)
-        run = await owned.insist(lambda: self._store.run(name)) or run
+        run = await owned.run() or run
         attempts = Attempts(
             run=run,
             flow_class=self._flows[run.flow],
@@ -154,6 +154,14 @@ class _OwnedRun:
         self._lease_seconds = lease_seconds
         self._secrets = secrets
         self._doing: asyncio.Task[Ending | Question] | None = None
+
+    async def run(self) -> Run | None:
+        """As it is since it is this worker's: somebody may have resumed it with other code meanwhile."""
+        try:
+            return await self.insist(lambda: self._store.run(self._ownership.name))
+        except asyncio.CancelledError:
+            await self._release()
+            raise
 
     async def work(self, attempts: Attempts, refusal: Ending | None, *, heartbeat_seconds: float) -> None:
         """Until it ends, waits for a person, is lost, or is let go because the worker ends."""

@@ -17,6 +17,7 @@ from orchestrator.host.flow_loop import FlowLoop
 from orchestrator.host.keep_alive import Business
 from orchestrator.host.metrics import HostMetrics
 from orchestrator.runs.directory_store import DirectoryRunStore
+from orchestrator.runs.owning import own
 from orchestrator.runs.run import Problem, Question, Run, RunState
 from orchestrator.runs.store import Ending, RunStore
 from tests.orchestrator.runs.clocks import ManualClock
@@ -58,14 +59,15 @@ class DoubleRunner:
         """One run, to its rest."""
         if self.unavailable is not None:
             raise self.unavailable
-        owned = await self._store.own(name, owner="w-1", lease_seconds=30)
-        run = await self._store.run(name)
-        if owned is None or run is None:
+        owned = await own(self._store, name, owner="w-1", lease_seconds=30)
+        if owned is None:
             return None
-        if run.inputs.get("bug"):
-            await self._store.let_go(owned)
-            raise KeyError("cold oven")
         try:
+            run = await self._store.run(name)
+            assert run is not None
+            if run.inputs.get("bug"):
+                await self._store.let_go(owned)
+                raise KeyError("cold oven")
             await self._store.tell(owned, "step.started", {"step": "work"})
             while run.inputs.get("wait") and not self._go.is_set():
                 if await self._store.renew(owned, lease_seconds=30):

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from orchestrator.errors import StoreUnavailable
 from orchestrator.llm import tier
 from orchestrator.runs.directory_store import DirectoryRunStore
-from orchestrator.runs.run import NewRun, Step
+from orchestrator.runs.run import NewRun, Run, Step
 from orchestrator.runs.runner import Runner
 from orchestrator.runs.store import Ownership
 from tests.doubles.chat_server import ChatServer, say
@@ -216,6 +216,30 @@ async def test_a_worker_that_ends_lets_its_run_go(desk: Desk) -> None:
     Gate.go_on.set()
     assert (await desk.work()).output == "held"
     assert Gate.ends == ["first", "second", "third"]
+
+
+async def test_a_worker_that_ends_in_the_moment_in_which_it_owned_a_run_lets_it_go(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the first step of it."""
+    name, reads = await desk.add("Held"), 0
+    run = desk.store.run
+
+    async def read(name: str) -> Run | None:
+        nonlocal reads
+        reads += 1
+        if reads == 2:
+            working.cancel()
+            await asyncio.sleep(0)
+        return await run(name)
+
+    monkeypatch.setattr(desk.store, "run", read)
+    working = asyncio.ensure_future(desk.runner.work(name))
+    with pytest.raises(asyncio.CancelledError):
+        await working
+    left = await run(name)
+    assert left
+    assert (left.state, left.owner, left.steps, reads) == ("queued", "", 0, 2)
 
 
 async def test_a_worker_whose_run_was_taken_over_stops_at_once(desk: Desk) -> None:

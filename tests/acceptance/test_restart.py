@@ -7,7 +7,9 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -99,13 +101,15 @@ def test_a_rolling_restart_of_two_processes_under_load_fails_no_request(
 def test_a_stop_is_noticed_before_it_is_felt(tmp_path: Path, gateway_python: str, upstream: OpenAIUpstream) -> None:
     """Readiness flips at once; new connections are served a while longer, kept ones to the end of what is under way."""
     process = gateway_of(tmp_path, upstream, gateway_python, TIERGATE_DRAIN_DELAY_SECONDS=str(DELAY_SECONDS))
-    with process as gateway, ThreadPoolExecutor(4) as pool, gateway.connection() as kept:
+    go_on = Event()
+    with process as gateway, ThreadPoolExecutor(4) as pool, gateway.connection() as kept, ExitStack() as last:
+        last.callback(go_on.set)
         headers = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
         kept.request("POST", "/v1/chat/completions", json.dumps(BODY), headers)
         answer = kept.getresponse()
         assert (answer.status, answer.getheader("connection"), bool(answer.read())) == (200, None, True)
         seen = len(upstream.posts)
-        upstream.script(*[Behaviour(tokens=20, pace_seconds=0.1)] * 4)
+        upstream.script(*[Behaviour(tokens=5, go_on=go_on)] * 4)
         long = [pool.submit(stream, gateway) for _ in range(4)]
         upstream.wait_until(lambda: len(upstream.posts) == seen + 4)
         begun = time.monotonic()
@@ -119,6 +123,7 @@ def test_a_stop_is_noticed_before_it_is_felt(tmp_path: Path, gateway_python: str
         kept.request("POST", "/v1/chat/completions", json.dumps(BODY), headers)
         answer = kept.getresponse()
         assert (answer.status, answer.getheader("connection"), bool(answer.read())) == (200, "close", True)
+        go_on.set()
         assert all(each.result(SECONDS).endswith(b"data: [DONE]\n\n") for each in long)
     assert gateway.events("requests.cut") == []
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from threading import Event
 from typing import Any, Literal
 
 UsageReport = Literal["asked", "none", "zero", "continuous"]
@@ -37,6 +38,8 @@ class Behaviour:
     """Wait before each token."""
     first_token_seconds: float = 0.0
     """Wait before the first token of a stream, its head and the role already sent."""
+    go_on: Event | None = None
+    """Wait there until a test sets it."""
     write_bytes: int | None = None
     """Write the body in pieces of so many bytes, across events and UTF-8 characters alike."""
 

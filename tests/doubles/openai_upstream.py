@@ -25,6 +25,9 @@ from tests.doubles.openai_completions import Event
 from tests.doubles.openai_connection import ClientGoneError, Connection
 from tests.doubles.openai_rules import GENERATING, decide, error_body
 
+GO_ON_SECONDS = 0.01
+"""How often it is looked whether a test lets an answer go on."""
+
 
 class OpenAIUpstream:
     """The server. ``requests`` holds every request it received, in order; GETs too.
@@ -217,6 +220,8 @@ class _Answering:
                 break
             if event.tokens and not self._request.tokens_sent and behaviour.first_token_seconds:
                 await self._connection.pause(behaviour.first_token_seconds)
+            while event.tokens and behaviour.go_on is not None and not behaviour.go_on.is_set():
+                await self._connection.pause(GO_ON_SECONDS)
             if event.tokens and behaviour.pace_seconds:
                 await self._connection.pause(behaviour.pace_seconds)
             if event.tokens and behaviour.garble_at == self._request.tokens_sent:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from gateway.errors import StoreUnavailable
 from gateway.store.address import Address
+from gateway.store.cancellable import make_cancellable
 from gateway.store.embedded import LOG_NAME, PATIENCE, Patience, Report, embedded_valkey, to_logging
 from gateway.store.locating import Located, LocatedConnection, LocatedTlsConnection, Locator, follow, locator_of
 from gateway.store.multiplexed import ANSWER_SECONDS, CONNECT_SECONDS, Multiplexed
@@ -122,6 +123,7 @@ async def _connected(url: StoreUrl) -> AsyncIterator[tuple[Redis, Multiplexed]]:
         locator = locator_of(url, pool.connection_kwargs, tls=address.tls is not None)
         where = Located(locator, address)
         _follow(pool, locator, tls=address.tls is not None)
+    make_cancellable(pool)
     client = Redis.from_pool(pool)
     commands = Multiplexed(
         where,

@@ -23,6 +23,7 @@ from taskiq import BrokerMessage
 from taskiq_redis import RedisStreamBroker
 
 from orchestrator.errors import StoreUnavailable
+from orchestrator.runs.cancellable import make_cancellable
 from orchestrator.runs.redis_store import CONNECTION_OPTIONS, CONNECTIONS_MAX, address_of
 
 IDLE_SECONDS: Final = 33.0
@@ -64,6 +65,7 @@ class _Broker(RedisStreamBroker):
 
     def __init__(self, url: str, *, client: Redis | None = None, **options: Any) -> None:  # noqa: ANN401 - the engine's
         super().__init__(url, consumer_group_name=_GROUP, **options, **CONNECTION_OPTIONS)
+        make_cancellable(self.connection_pool)
         self.client = client or Redis(connection_pool=self.connection_pool)
 
     def _ack_generator(self, id: bytes, queue_name: str) -> Receipt:  # type: ignore[override] # noqa: A002 - its name

@@ -21,8 +21,6 @@ RETRY_SECONDS: Final = 1.0
 """Between two tries to get names from a store that does not answer."""
 SAY_SECONDS: Final = 10.0
 """How often it is said that the store does not answer."""
-CANCEL_SECONDS: Final = 1.0
-"""Between two cancellations of what does not end."""
 HAND_BACK_SECONDS_MAX: Final = 5.0
 HELD_MAX: Final = 10_000
 """Names that a worker hands back when it ends."""
@@ -73,14 +71,8 @@ class StreamDispatch:
             await asyncio.gather(taking, upkeep)
         finally:
             self.drain()
-            while pending := {task for task in (taking, upkeep) if not task.done()}:
-                for task in pending:
-                    task.cancel()
-                # Again, if need be: a client in the middle of a time-out may take a cancellation for its own.
-                await asyncio.wait(pending, timeout=CANCEL_SECONDS)
-            for task in self._working:
-                task.cancel()
-            await asyncio.gather(*self._working, return_exceptions=True)
+            await _ended(taking, upkeep)
+            await _ended(*self._working)
             await self._hand_back()
             await self._stream.close()
 
@@ -167,3 +159,9 @@ class StreamDispatch:
         if room:
             for _ in range(await self._stream.abandoned(room)):
                 await self._stream.add("")
+
+
+async def _ended(*tasks: asyncio.Task[None]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

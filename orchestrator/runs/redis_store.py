@@ -21,6 +21,7 @@ from redis.commands.core import AsyncScript
 from redis.exceptions import RedisError
 
 from orchestrator.errors import OwnershipLost, RunConflict, StoreUnavailable
+from orchestrator.runs.cancellable import make_cancellable
 from orchestrator.runs.records import first_record, json_text, run_from, run_record, step_from, step_text
 from orchestrator.runs.run import Event, NewRun, Question, Run, RunState, Step
 from orchestrator.runs.store import Ending, Ownership
@@ -337,6 +338,7 @@ def _client(url: str, *, connections_max: int) -> Redis:
         decode_responses=True,
         **CONNECTION_OPTIONS,
     )
+    make_cancellable(pool)
     return Redis.from_pool(pool)
 
 

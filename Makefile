@@ -33,12 +33,10 @@ EMULATED_TESTS := tests/acceptance/test_cold_starts.py tests/acceptance/test_emu
   tests/acceptance/test_four_transports.py
 # What starts whole gateways, stores and other programs.
 PROCESS_TESTS := tests/acceptance tests/integration
-# What runs on the compiled modules alone, as they serve: whole gateways before faults, which other tests take apart.
-COMPILED_ONLY_TESTS := $(wildcard tests/acceptance/test_sixteen_faults*.py) tests/acceptance/test_continuation.py \
-  tests/acceptance/test_errors.py tests/acceptance/test_faults.py tests/acceptance/test_hostile_clients.py \
-  tests/acceptance/test_openapi_fuzz.py tests/acceptance/test_waking.py tests/acceptance/test_alerts.py \
-  tests/acceptance/test_crashes.py tests/acceptance/test_watching.py \
-  tests/acceptance/test_verified.py
+# What of it runs interpreted, too, as a wheel without a compiler serves: every route, processes, keys, the store. The
+# other acceptance tests run on the compiled modules alone, as they serve; interpreted ones are taken apart by test-main.
+INTERPRETED_PROCESS_TESTS := tests/integration \
+  $(patsubst %,tests/acceptance/test_%.py,chat surface operations processes reload virtual_keys)
 
 .PHONY: help setup compiled run test test-main test-processes test-compiled test-compiled-processes \
   test-flows test-litellm test-emulated guard fuzz check check-style check-types check-flow-types wheel lock clean
@@ -70,9 +68,8 @@ test: setup compiled ## Run all tests, with coverage, and the gateway's again on
 test-main: setup ## Only those of all but the Flows and whole processes, not compiled
 	$(MAIN)/bin/coverage run -m pytest $(foreach path,$(FLOW_TESTS) $(PROCESS_TESTS),--ignore=$(path)) $(ARGS)
 
-test-processes: setup ## Only those of whole processes, not compiled
-	$(MAIN)/bin/coverage run -m pytest $(PROCESS_TESTS) \
-	  $(foreach path,$(FLOW_TESTS) $(EMULATED_TESTS) $(COMPILED_ONLY_TESTS),--ignore=$(path)) $(ARGS)
+test-processes: setup ## Only some of those of whole processes, not compiled
+	$(MAIN)/bin/coverage run -m pytest $(INTERPRETED_PROCESS_TESTS) $(ARGS)
 
 test-emulated: setup ## Only those of cold starts, faults and transports on the emulator, by themselves
 	$(MAIN)/bin/coverage run -m pytest $(EMULATED_TESTS) $(ARGS)

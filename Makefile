@@ -151,8 +151,8 @@ $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 	  || { echo "Tiergate needs Python 3.11 to 3.13: call make with PYTHON=/path/to/python3.12"; exit 1; }
 	@echo "==> Setting up $(MAIN): the gateway, the deploy tool, and the local tiers' engine with its model"
 	$(PYTHON) -m venv --without-pip $(MAIN)
-	$(PIP) --python $(MAIN)/bin/python install --require-hashes -r locks/development.txt | $(NEWS)
-	$(PIP) --python $(MAIN)/bin/python install --require-hashes --no-deps -r locks/engines.txt | $(NEWS)
+	$(PIP) --python $(MAIN)/bin/python install --no-compile --require-hashes -r locks/development.txt | $(NEWS)
+	$(PIP) --python $(MAIN)/bin/python install --no-compile --require-hashes --no-deps -r locks/engines.txt | $(NEWS)
 	$(PIP) --python $(MAIN)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@
 
@@ -160,7 +160,7 @@ $(MAIN)/.ready: locks/development.txt locks/engines.txt pyproject.toml
 $(FLOWS)/.ready: locks/orchestrator-development.txt pyproject.toml
 	@echo "==> Setting up $(FLOWS): the orchestrator with CrewAI (800 MB, one to two minutes)"
 	$(PYTHON) -m venv --without-pip $(FLOWS)
-	$(PIP) --python $(FLOWS)/bin/python install --require-hashes --no-deps -r locks/orchestrator-development.txt | $(NEWS)
+	$(PIP) --python $(FLOWS)/bin/python install --no-compile --require-hashes --no-deps -r locks/orchestrator-development.txt | $(NEWS)
 	$(PIP) --python $(FLOWS)/bin/python install -q --no-deps --no-build-isolation -e .
 	@touch $@
 

@@ -46,7 +46,7 @@ CALLERS = (20, 200)
 WORKERS = {"max": 3, "slots": 30}
 BURST_SECONDS = 20.0
 BURST_COLD_SECONDS = 20
-BURST_SPEED = 30.0
+BURST_SPEED = 20.0
 each_transport = pytest.mark.parametrize("transport", RUNPODS)
 TYPES: Mapping[str, Any] = {"runpod-queue": "QUEUE", "runpod-load-balancer": "LOAD_BALANCER"}
 

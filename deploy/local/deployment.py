@@ -30,6 +30,11 @@ def on_one_machine(deployment: Deployment) -> Deployment:
     return replace(deployment, data_centers=(), workers_min=0, idle_seconds=IDLE_SECONDS, env=MappingProxyType(env))
 
 
+def local_fleet(deployments: Sequence[Deployment]) -> Fleet:
+    """All of them, as the fleet of one account."""
+    return Fleet(name=NAME, quota=QUOTA, deployments=tuple(deployments))
+
+
 async def deploy(
     deployments: Sequence[Deployment], *, key: str, origin: str, state_file: Path, say: Callable[[str], None]
 ) -> Mapping[str, Deployed]:
@@ -39,7 +44,7 @@ async def deploy(
         EmulatorRefused: It did not make all of them.
         ControlPlaneError: It did not answer.
     """
-    fleet = Fleet(name=NAME, quota=QUOTA, deployments=tuple(deployments))
+    fleet = local_fleet(deployments)
     _begin(state_file)
     async with client_of(key, trust_env=False) as client:
         plane = ControlPlane(Calls(client, say=say), client, url=origin)

@@ -19,6 +19,8 @@ from rich.text import Text
 
 from deploy.local.answers import Balance, CallRecord, FlowResult
 from deploy.local.verdict import OUTCOME_OK
+from deploy.verify.finding import Finding
+from deploy.verify.shown import in_order, line, summary
 
 MICRODOLLARS_PER_DOLLAR = 1_000_000
 PIPED_WIDTH = 120
@@ -123,6 +125,12 @@ def budgets_table(balances: Sequence[Balance]) -> RenderableType:
     if not balances:
         return Group(heading, Text("no budget of the tier map has been used in its current window"))
     return Group(heading, table)
+
+
+def verified(findings: Sequence[Finding]) -> RenderableType:
+    """What ``verify`` found, from the control plane up, and how many of each."""
+    lines = [*(line(finding) for finding in in_order(findings)), summary(findings)]
+    return Group(_heading("Verified, from the control plane up"), *map(Text, lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

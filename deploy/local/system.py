@@ -2,6 +2,7 @@
 
     ports free? → the emulator → endpoints on it, planned and applied, all cold → the tier map with their addresses
     → gateway → ready? → the Flow, once, through its load balancer → its report, its LLM calls, the budgets
+    → verified from the control plane up, which is after the Flow so that the Flow meets everything cold
     → keep serving, or stop
 
 On every way out, also by a signal or the death of a child, all children are stopped; the emulator stops its workers.
@@ -29,8 +30,10 @@ from deploy.local.layout import DRAIN_SECONDS, Layout, with_real_addresses
 from deploy.local.ports import require_free
 from deploy.local.processes import Fleet, fleet
 from deploy.local.programs import Programs
+from deploy.local.proof import Proven, prove
 from deploy.local.watch import Watch
 from deploy.settings import ChildEnvironments
+from deploy.verify.shown import summary
 
 FLOWS_ENDPOINT = "flows"
 COLD_SECONDS = 4.0
@@ -51,6 +54,8 @@ class Patience:
     """Until the gateway is ready, its store included."""
     flow: float = 900.0
     """For one run of the Flow; a load balancer ends one request of it after 5.5 minutes."""
+    worker: float = 120.0
+    """Until a tier's worker takes a request, as it is verified."""
     settle: float = 5.0
     """Until what a finished run held on its budgets is settled."""
     stop: float = DRAIN_SECONDS + 10.0
@@ -104,16 +109,20 @@ async def run_local(run: LocalRun, voices: Voices, *, on_serving: Callable[[int]
         ProcessDied: The emulator, the gateway or, while the Flow runs, a worker ended by itself.
         EmulatorRefused: The emulator did not make an endpoint, or did not tell its state.
         ControlPlaneError: Its control plane did not answer.
+        StateUnreadable: The state of what was deployed is gone.
         GatewayUnreadable: The gateway did not hand out its records.
     """
     require_free(run.layout.ports)
     async with fleet(logs=run.layout.logs, grace_seconds=run.patience.stop) as children, http_client() as client:
         emulator = Emulator(client, origin=run.layout.emulator_origin)
         await _start_emulator(run, children, client, voices.say)
-        flow_url = await _make_endpoints(run, emulator, voices.say)
+        flows_url = await _make_endpoints(run, emulator, voices.say)
+        flow_url = f"{flows_url}/flows/{run.flow_name}"
         await _start_gateway(run, children, client, voices.say)
         records = GatewayRecords(client, origin=run.layout.origin, key=run.environments.demo_key)
-        status = await _run_and_report(run, _Flow(client, emulator, flow_url), records, voices)
+        went_well = await _run_and_report(run, _Flow(client, emulator, flow_url), records, voices)
+        serves = await _verify(run, flows_url, voices)
+        status = 0 if went_well and serves else 1
         if not run.once:
             on_serving(status)
             voices.show.print(report.serving(_serving(run, flow_url)), soft_wrap=True)
@@ -145,7 +154,7 @@ async def _start_emulator(
 
 
 async def _make_endpoints(run: LocalRun, emulator: Emulator, say: Callable[[str], None]) -> str:
-    """Deploy every endpoint, write the tier map with their addresses; returns where the Flow is called."""
+    """Deploy every endpoint, write the tier map with their addresses; returns where the orchestrator's paths begin."""
     layout = run.layout
     cold = {"pull_seconds": run.cold_seconds / 2, "load_seconds": run.cold_seconds / 2}
     made = await deploy(
@@ -174,7 +183,7 @@ async def _make_endpoints(run: LocalRun, emulator: Emulator, say: Callable[[str]
     }
     flows = await emulator.create(flows_body(FLOWS_ENDPOINT, environment), **cold)
     say(f"{FLOWS_ENDPOINT}: {run.flow_name} on CPU workers behind a load balancer, none awake: {flows.base_url}")
-    return f"{flows.base_url}/flows/{run.flow_name}"
+    return flows.base_url
 
 
 def _write_tier_map(layout: Layout, addresses: Mapping[str, str]) -> None:
@@ -208,7 +217,8 @@ class _Flow:
     url: str
 
 
-async def _run_and_report(run: LocalRun, flow: _Flow, records: GatewayRecords, voices: Voices) -> int:
+async def _run_and_report(run: LocalRun, flow: _Flow, records: GatewayRecords, voices: Voices) -> bool:
+    """Whether the Flow and its calls went well; each problem is said."""
     run_id = str(uuid4())
     before = await records.balances()
     voices.say(f"flow: calling {flow.url} as run {run_id}")
@@ -230,7 +240,31 @@ async def _run_and_report(run: LocalRun, flow: _Flow, records: GatewayRecords, v
     found = verdict.problems(flow_failure=_failure(run, end), calls=calls, before=before, after=after)
     for problem in found:
         voices.say(f"problem: {problem}")
-    return 1 if found else 0
+    return not found
+
+
+async def _verify(run: LocalRun, flows_url: str, voices: Voices) -> bool:
+    """Whether every layer serves; each finding is shown, and what fails is said, too."""
+    layout = run.layout
+    voices.say("verify: asking each layer")
+    proven = Proven(
+        emulator=layout.emulator_origin,
+        key=KEY,
+        gateway=layout.origin,
+        gateway_key=run.environments.demo_key,
+        flows=flows_url,
+    )
+    findings, passed = await prove(
+        [one.deployment for one in layout.emulated],
+        proven,
+        state_file=layout.fleet_state_file,
+        worker_seconds=run.patience.worker,
+        say=voices.say,
+    )
+    voices.show.print(report.verified(findings), soft_wrap=True)
+    if not passed:
+        voices.say(f"problem: verify: {summary(findings)}")
+    return passed
 
 
 @asynccontextmanager

@@ -194,7 +194,7 @@ async def test_while_serving_a_signal_is_the_ordinary_end(command: Command, numb
     """Impatience changes nothing: the children still end in order."""
     child = await command.start()
     await _read_until(child.stdout, "Ctrl-C stops everything")
-    assert len(command.pids.alive()) == 3
+    assert len(command.pids.alive()) == 4
     child.send_signal(number)
     await _read_until(child.stderr, f"{number.name}: stopping everything")
     child.send_signal(number)

@@ -115,12 +115,15 @@ async def test_a_run_that_goes_well_is_reported_and_leaves_nothing_behind(make_t
     assert "run-of-yesterday" not in shown
     assert "Serving" not in shown
     assert trial.serving == []
-    assert len(pids.all()) == 3
+    assert "ok      endpoint reasoning/0: keeps to a JSON schema" in shown
+    assert "ok      gateway routing: answers (Paris." in shown
+    assert shown.rstrip().endswith("15 passed, 0 failed, 2 skipped")
+    assert "runs to its end" not in shown, "the Flow has just been"
+    assert len(pids.all()) == 5
     await pids.gone()
 
 
 async def test_progress_says_what_is_waited_for_and_how_long_it_took(make_trial: MakeTrial) -> None:
-    """The Flow's worker is the only one that this Flow wakes."""
     trial = make_trial()
     await trial.go()
     starts = [
@@ -162,7 +165,7 @@ async def test_workers_logs_of_an_earlier_start_are_gone(make_trial: MakeTrial) 
     old.touch()
     await trial.go()
     assert not old.exists()
-    assert len(list(trial.run.layout.logs.glob("worker-*.log"))) == 1
+    assert len(list(trial.run.layout.logs.glob("worker-*.log"))) == 3
 
 
 async def test_a_tier_map_whose_addresses_cannot_be_found_starts_no_gateway(make_trial: MakeTrial, pids: Pids) -> None:
@@ -182,7 +185,7 @@ async def test_without_once_it_serves_until_it_is_cancelled(make_trial: MakeTria
         work = group.create_task(trial.go())
         async with asyncio.timeout(20):
             await trial.serves.wait()
-        assert len(pids.alive()) == 3
+        assert len(pids.alive()) == 5
         work.cancel()
     origin, key = trial.run.layout.origin, trial.run.environments.demo_key
     shown = trial.shown.getvalue()
@@ -224,6 +227,17 @@ async def test_what_the_gateway_recorded_can_fail_a_run(
     trial = make_trial(flow, **behaviour)
     assert await trial.go() == 1
     assert any(line.startswith(problem) for line in trial.said), trial.said
+
+
+async def test_a_layer_that_does_not_serve_is_named_although_the_flow_went_well(make_trial: MakeTrial) -> None:
+    """What is above it and needs it is not asked."""
+    trial = make_trial(engine="broken")
+    assert await trial.go() == 1
+    (problem,) = [line for line in trial.said if line.startswith("problem: ")]
+    assert problem == "problem: verify: 7 passed, 2 failed, 8 skipped; begin with endpoint reasoning/0"
+    shown = trial.shown.getvalue()
+    assert "FAILED  endpoint routing/0: answers as small-routing" in shown
+    assert "The customer gets a refund." in shown
 
 
 async def test_a_flow_that_takes_too_long_is_stopped(make_trial: MakeTrial, pids: Pids) -> None:

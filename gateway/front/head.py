@@ -5,25 +5,27 @@ may be strict to the byte: it accepts only what every reader of HTTP reads in th
 """
 
 import re
+from typing import Final
 
 from gateway.front.rules import HOST
+from gateway.wire.digits import digits_at
 from gateway.wire.operations import OPERATIONS
 from gateway.wire.request_head import RequestHead
 
-HEAD_BYTES_MAX = 64 * 1024
+HEAD_BYTES_MAX: Final = 64 * 1024
 """Of a whole head with its empty line."""
-BODY_BYTES_MAX = 1024 * 1024
+BODY_BYTES_MAX: Final = 1024 * 1024
 """Of a body that is kept whole; uvicorn takes a larger one piece by piece."""
 
 _REQUEST_LINES = {b"POST %b HTTP/1.1" % path.encode(): operation for path, operation in OPERATIONS.items()}
-_TEXT = bytes(byte for byte in range(256) if byte == ord("\t") or (byte >= ord(" ") and byte != 0x7F))  # noqa: PLR2004 - DEL
+_TEXT: Final = bytes(byte for byte in range(256) if byte == ord("\t") or (byte >= ord(" ") and byte != 0x7F))  # noqa: PLR2004 - DEL
 """What may stand between line breaks."""
-_NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_NAME_BYTES: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 """RFC 9110's token, after it was made lower case."""
-_NOT_PLAIN = frozenset({b"expect", b"http2-settings", b"trailer", b"transfer-encoding", b"upgrade"})
-_KEEPS_ALIVE = {b"keep-alive": True, b"close": False}
-_LENGTH_DIGITS_MAX = len(str(BODY_BYTES_MAX))
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
+_NOT_PLAIN: Final = frozenset({b"expect", b"http2-settings", b"trailer", b"transfer-encoding", b"upgrade"})
+_KEEPS_ALIVE: Final = {b"keep-alive": True, b"close": False}
+_LENGTH_DIGITS_MAX: Final = len(str(BODY_BYTES_MAX))
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 
 
 class Head:
@@ -60,13 +62,11 @@ class HeadReader:
         """See ``parse_head``."""
         last = self._last
         if last is not None and data.startswith(self._before):
-            start = len(self._before)
-            stop = data.find(b"\r", start, start + _LENGTH_DIGITS_MAX + 1)
-            digits = data[start:stop]
-            if digits.isdigit() and data.startswith(self._after, stop):
-                length = int(digits)
-                if length <= BODY_BYTES_MAX:
-                    return Head(last.request, length, stop + len(self._after), keep_alive=last.keep_alive)
+            start, after = len(self._before), self._after
+            length, stop = digits_at(data, start, _LENGTH_DIGITS_MAX)
+            begin = stop + len(after)
+            if stop > start and length <= BODY_BYTES_MAX and data[stop:begin] == after:
+                return Head(last.request, length, begin, keep_alive=last.keep_alive)
         head = parse_head(data)
         if head is not None:
             self._remember(head, data[: head.size])

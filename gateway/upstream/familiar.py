@@ -8,13 +8,15 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+from gateway.wire.digits import digits_at
+
 _DIGITS_MAX: Final = 9
 """Of a length; a longer answer does not come in one piece."""
 _MISSES_MAX: Final = 16
 """Heads in a row that were not the last one again, after which no more is learnt: this endpoint's heads all differ."""
 _OK: Final = 200
 _BEGINNING: Final = b"HTTP/1.1 200"
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
+_LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)\r\n", re.IGNORECASE)
 
 
 class FamiliarHead:
@@ -32,18 +34,15 @@ class FamiliarHead:
         """Headers and body, where ``data`` is exactly one whole answer behind the familiar head; else ``None``."""
         if not self._before or not data.startswith(self._before):
             return None
-        start = len(self._before)
-        stop = data.find(b"\r", start, start + _DIGITS_MAX + 1)
-        if stop <= start or not data.startswith(self._after, stop):
-            return None
-        digits = data[start:stop]
-        body = data[stop + len(self._after) :]
-        if not digits.isdigit() or len(body) != int(digits):
+        start, after = len(self._before), self._after
+        length, stop = digits_at(data, start, _DIGITS_MAX)
+        begin = stop + len(after)
+        if stop == start or len(data) - begin != length or data[stop:begin] != after:
             return None
         self._misses = 0
         headers = self._headers.copy()
-        headers[self._place] = (headers[self._place][0], digits)
-        return headers, body
+        headers[self._place] = (headers[self._place][0], data[start:stop])
+        return headers, data[begin:]
 
     def learn(self, data: bytes, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Remember the head of ``data``, a whole answer that was read as ``status`` and ``headers``, if it is such."""

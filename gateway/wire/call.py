@@ -1,19 +1,29 @@
 """A request's body, peeked at: only what routing, admission and accounting read. The bytes stay as they came."""
 
 import re
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
 from gateway.errors import InvalidRequest
-from gateway.wire.members import may_escape_letters, top_level_values
+from gateway.wire.members import top_level_values
 from gateway.wire.operations import Operation
-from gateway.wire.shapes import ABSENT, CallPeek, ChatPeek, OpenPeek, PoolingPeek, StreamOptions, TextOptions, TextPeek
+from gateway.wire.outline import Outline
+from gateway.wire.shapes import (
+    ABSENT,
+    CallPeek,
+    FormatOption,
+    PlainMessage,
+    PoolingPeek,
+    StreamOptions,
+    TextMessage,
+    TextOptions,
+)
 from tiers.estimate import PLAIN, Prompt
 
-MODEL_CHARACTERS_MAX = 256
+MODEL_CHARACTERS_MAX: Final = 256
 """The longest ``model``: it is repeated in errors, records and the log."""
-_FIELD = re.compile(r" - at `\$\.?([^`]*)`$")
+_FIELD: Final = re.compile(r" - at `\$\.?([^`]*)`$")
 
 
 class Call:
@@ -21,6 +31,7 @@ class Call:
 
     Attributes:
         body: As it came.
+        outline: Where names stand in it.
         stream_options: The JSON of it, ``None`` where there is none.
         wants_usage: Whether a stream's usage was asked for.
         max_output: The caller's bound on tokens per answer, ``None`` where it set none.
@@ -31,8 +42,8 @@ class Call:
     """
 
     __slots__ = (
-        "body", "choices", "max_output", "model", "prompt", "response_format", "stream", "stream_options", "tools",
-        "wants_usage",
+        "body", "choices", "max_output", "model", "outline", "prompt", "response_format", "stream", "stream_options",
+        "tools", "wants_usage",
     )  # fmt: skip
 
     def __init__(
@@ -48,8 +59,11 @@ class Call:
         tools: bool,
         response_format: str,
         prompt: Prompt,
+        outline: Outline | None = None,
     ) -> None:
+        """Without an ``outline`` of it the body's own bytes are looked through for names."""
         self.body = body
+        self.outline = outline if outline is not None else Outline(body, b"")
         self.model = model
         self.stream = stream
         self.stream_options = stream_options
@@ -61,6 +75,7 @@ class Call:
         self.prompt = prompt
 
 
+_ABSENT: Final = ABSENT
 _NOTHING: Final = (b"", b"null")
 _READ: Final = frozenset({
     "best_of", "max_completion_tokens", "max_output_tokens", "max_tokens", "messages", "model", "n", "prompt",
@@ -68,13 +83,50 @@ _READ: Final = frozenset({
 })  # fmt: skip
 """What decides on a request's way and cost: where it stood twice, the endpoint might take the other one."""
 
-_peek: Final = msgspec.json.Decoder(OpenPeek).decode
-_peek_chat: Final = msgspec.json.Decoder(ChatPeek).decode
-_peek_texts: Final = msgspec.json.Decoder(TextPeek).decode
+_peek: Final = msgspec.json.Decoder(CallPeek).decode
+_fields: Final = msgspec.structs.astuple
+_chat: Final = msgspec.json.Decoder(list[PlainMessage]).decode
+_texts: Final = msgspec.json.Decoder(list[TextMessage]).decode
 _stream_options: Final = msgspec.json.Decoder(StreamOptions).decode
 _text: Final = msgspec.json.Decoder(TextOptions).decode
 _prompts: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _pooled: Final = msgspec.json.Decoder(PoolingPeek).decode
+
+
+class _Peek:
+    """A ``CallPeek`` whose fields cost nothing to read; what is not there is empty bytes."""
+
+    __slots__ = (
+        "best_of", "chat_template", "chat_template_kwargs", "documents", "max_completion_tokens", "max_output_tokens",
+        "max_tokens", "messages", "model", "n", "previous_response_id", "prompt", "response_format", "stream",
+        "stream_options", "text", "tools",
+    )  # fmt: skip
+
+    def __init__(self, fields: "_Fields") -> None:
+        (
+            self.model, self.stream, stream_options, self.max_tokens, self.max_completion_tokens,
+            self.max_output_tokens, self.n, self.best_of, prompt, self.tools, self.response_format, text, messages,
+            documents, chat_template, chat_template_kwargs, previous_response_id,
+        ) = fields  # fmt: skip
+        self.stream_options = _raw(stream_options)
+        self.prompt = _raw(prompt)
+        self.text = _raw(text)
+        self.messages = _raw(messages)
+        self.documents = _raw(documents)
+        self.chat_template = _raw(chat_template)
+        self.chat_template_kwargs = _raw(chat_template_kwargs)
+        self.previous_response_id = _raw(previous_response_id)
+
+
+_Fields = tuple[
+    str | None, bool | None, msgspec.Raw, int | None, int | None, int | None, int | None, int | None, msgspec.Raw,
+    list[msgspec.Raw] | None, FormatOption | None, msgspec.Raw, msgspec.Raw, msgspec.Raw, msgspec.Raw, msgspec.Raw,
+    msgspec.Raw,
+]  # fmt: skip
+
+
+def _raw(value: msgspec.Raw) -> bytes:
+    return b"" if value is _ABSENT else bytes(value)
 
 
 def read_call(body: bytes, operation: Operation) -> Call:
@@ -87,11 +139,11 @@ def read_call(body: bytes, operation: Operation) -> Call:
     try:
         if not body.isascii():
             body.decode()  # what is not read must be text all the same
-        peek, more, all_text = _peeked(body)
-        raw_options = bytes(peek.stream_options) if peek.stream_options is not ABSENT else b""
-        options = _stream_options(raw_options) if raw_options not in _NOTHING else None
-        prompts = _count_prompts(bytes(peek.prompt)) if operation.generates and peek.prompt is not ABSENT else 1
-        text = _text(peek.text) if peek.text is not ABSENT and bytes(peek.text)[:1] == b"{" else None
+        peek = _Peek(cast("_Fields", _fields(_peek(body))))
+        alone, all_text = _texts_of(peek)
+        options = _stream_options(peek.stream_options) if peek.stream_options not in _NOTHING else None
+        prompts = _count_prompts(peek.prompt) if operation.generates and peek.prompt else 1
+        text = _text(peek.text) if peek.text[:1] == b"{" else None
     except msgspec.ValidationError as error:
         field = _FIELD.search(str(error))
         message = _FIELD.sub("", str(error)).replace("`", "")
@@ -112,7 +164,8 @@ def read_call(body: bytes, operation: Operation) -> Call:
         )
     if len(peek.model) > MODEL_CHARACTERS_MAX:
         raise InvalidRequest(f'The body\'s "model" has more than {MODEL_CHARACTERS_MAX} characters.', param="model")
-    if _may_double(body, peek):
+    outline = Outline(body, peek.messages if peek.messages[:1] == b"[" else b"")
+    if _may_double(outline, peek):
         _refuse_doubled(body)
     answers, max_output = _wanted(peek)
     tools = bool(peek.tools)
@@ -121,17 +174,18 @@ def read_call(body: bytes, operation: Operation) -> Call:
         body=body,
         model=peek.model,
         stream=bool(peek.stream),
-        stream_options=raw_options if options is not None else None,
+        stream_options=peek.stream_options if options is not None else None,
         wants_usage=options is not None and bool(options.include_usage),
         max_output=max_output,
         choices=answers * prompts,
         tools=tools,
         response_format=(form.type if form is not None else None) or "text",
-        prompt=_prompt(more, body, operation, prompts, tools=tools, all_text=all_text),
+        prompt=_prompt(peek, body, operation, prompts, alone=alone, all_text=all_text),
+        outline=outline,
     )
 
 
-def _wanted(peek: CallPeek) -> tuple[int, int | None]:
+def _wanted(peek: _Peek) -> tuple[int, int | None]:
     """How many answers, and the largest bound on their tokens, ``None`` where none is set."""
     answers = 1
     if peek.n is not None or peek.best_of is not None:
@@ -147,22 +201,34 @@ def _wanted(peek: CallPeek) -> tuple[int, int | None]:
     return answers, largest
 
 
-def _may_double(body: bytes, peek: CallPeek) -> bool:
+def _may_double(outline: Outline, peek: _Peek) -> bool:
     """Whether a field that the gateway reads may stand in the body twice: its name does, at whatever depth.
 
-    Only names that are there are looked for, since each look is one over the whole body.
+    Only names that are there are looked for, since each look is one over the whole outline.
     """
+    text = outline.text
+    bounds = (
+        (peek.max_tokens is not None) + (peek.max_completion_tokens is not None) + (peek.max_output_tokens is not None)
+    )
+    expected = outline.expect(1 + bounds + bool(peek.messages))
     return (
-        body.count(b'"messages"') > 1
-        or may_escape_letters(body)
-        or (peek.stream is not None and body.count(b'"stream"') > 1)
-        or (peek.stream_options is not ABSENT and body.count(b'"stream_options"') > 1)
-        or (peek.max_tokens is not None and body.count(b'"max_tokens"') > 1)
-        or (peek.max_completion_tokens is not None and body.count(b'"max_completion_tokens"') > 1)
-        or (peek.max_output_tokens is not None and body.count(b'"max_output_tokens"') > 1)
-        or (peek.n is not None and body.count(b'"n"') > 1)
-        or (peek.best_of is not None and body.count(b'"best_of"') > 1)
-        or (peek.prompt is not ABSENT and body.count(b'"prompt"') > 1)
+        not outline.plain
+        or (not expected and _may_double_bound(outline.text, peek))
+        or (peek.stream is not None and text.count(b'"stream"') > 1)
+        or (bool(peek.stream_options) and text.count(b'"stream_options"') > 1)
+        or (peek.n is not None and text.count(b'"n"') > 1)
+        or (peek.best_of is not None and text.count(b'"best_of"') > 1)
+        or (bool(peek.prompt) and text.count(b'"prompt"') > 1)
+    )
+
+
+def _may_double_bound(text: bytes, peek: _Peek) -> bool:
+    """As ``_may_double``, of the names that begin with "m" but for ``model``."""
+    return (
+        text.count(b'"messages"') > 1
+        or (peek.max_tokens is not None and text.count(b'"max_tokens"') > 1)
+        or (peek.max_completion_tokens is not None and text.count(b'"max_completion_tokens"') > 1)
+        or (peek.max_output_tokens is not None and text.count(b'"max_output_tokens"') > 1)
     )
 
 
@@ -174,22 +240,30 @@ def _refuse_doubled(body: bytes) -> None:
         seen.add(name)
 
 
-def _peeked(body: bytes) -> tuple[CallPeek, OpenPeek | None, bool]:
-    """What is read of ``body``; the same again, unless its prompt is nothing but a chat's texts; and whether it is a
-    chat of texts, which may stand beside tool calls and the like.
+def _texts_of(peek: _Peek) -> tuple[bool, bool]:
+    """Whether the prompt is nothing but a chat's texts; whether it is a chat of texts, which may stand beside tool
+    calls and the like.
     """
+    messages = peek.messages
+    if messages[:1] != b"[":
+        return False, False
+    if (
+        peek.documents in _NOTHING
+        and peek.chat_template in _NOTHING
+        and peek.chat_template_kwargs in _NOTHING
+        and peek.previous_response_id in _NOTHING
+    ):
+        try:
+            _chat(messages)
+        except msgspec.ValidationError:
+            pass
+        else:
+            return True, True
     try:
-        chat = _peek_chat(body)
+        _texts(messages)
     except msgspec.ValidationError:
-        chat = None
-    if chat is not None and chat.messages is not None:
-        return chat, None, True
-    try:
-        texts = _peek_texts(body)
-    except msgspec.ValidationError:
-        peek = _peek(body)
-        return peek, peek, False  # a content in parts; other operations' messages may be anything
-    return texts, texts, texts.messages is not None
+        return False, False  # a content in parts; other operations' messages may be anything
+    return False, True
 
 
 def _may_hold_media(body: bytes) -> bool:
@@ -200,24 +274,18 @@ def _may_hold_media(body: bytes) -> bool:
     return body.find(b'_url"') >= 0 or body.find(b'"input_') >= 0 or body.find(b'"source"') >= 0
 
 
-def _prompt(
-    peek: OpenPeek | None, body: bytes, operation: Operation, prompts: int, *, tools: bool, all_text: bool
-) -> Prompt:
-    """How the prompts' tokens follow from the body's size; ``peek`` is ``None`` where they are a chat's texts alone."""
-    if peek is None:
+def _prompt(peek: _Peek, body: bytes, operation: Operation, prompts: int, *, alone: bool, all_text: bool) -> Prompt:
+    """How the prompts' tokens follow from the body's size; ``alone`` where they are a chat's texts and nothing else."""
+    tools = bool(peek.tools)
+    if alone:
         return Prompt(rendered=True) if tools else PLAIN
     if not operation.generates:
         return _pooled_prompt(body)
-    rendered = (
-        tools
-        or peek.chat_template_kwargs is not ABSENT
-        or peek.documents is not ABSENT
-        or body.find(b'"tool_calls"') >= 0
-    )
+    rendered = tools or bool(peek.chat_template_kwargs or peek.documents) or body.find(b'"tool_calls"') >= 0
     unbounded = (
         # Whatever the caller's own template says, or what was said in answers that the endpoint keeps.
-        (peek.chat_template is not ABSENT and bytes(peek.chat_template) not in _NOTHING)
-        or (peek.previous_response_id is not ABSENT and bytes(peek.previous_response_id) not in _NOTHING)
+        peek.chat_template not in _NOTHING
+        or peek.previous_response_id not in _NOTHING
         or (not all_text and _may_hold_media(body))
     )
     if prompts == 1 and not unbounded and not rendered:

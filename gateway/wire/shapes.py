@@ -67,7 +67,9 @@ class PlainMessage(TextMessage):
 
 
 class CallPeek(msgspec.Struct):
-    """What the gateway reads of a request's body."""
+    """What the gateway reads of a request's body, all of it at once: ``gateway.wire.call`` takes the fields in their
+    order.
+    """
 
     model: str | None = None
     stream: bool | None = None
@@ -81,11 +83,7 @@ class CallPeek(msgspec.Struct):
     tools: list[msgspec.Raw] | None = None
     response_format: FormatOption | None = None
     text: msgspec.Raw = ABSENT
-
-
-class OpenPeek(CallPeek):
-    """The same of any call, with what else its prompt may be made of."""
-
+    messages: msgspec.Raw = ABSENT
     documents: msgspec.Raw = ABSENT
     chat_template: msgspec.Raw = ABSENT
     chat_template_kwargs: msgspec.Raw = ABSENT
@@ -104,22 +102,6 @@ class PoolingPeek(msgspec.Struct):
     text_2: msgspec.Raw = ABSENT
     data_1: msgspec.Raw = ABSENT
     data_2: msgspec.Raw = ABSENT
-
-
-class TextPeek(OpenPeek):
-    """The same of a chat all of whose messages are texts."""
-
-    messages: list[TextMessage] | None = None
-
-
-class ChatPeek(CallPeek):
-    """What is read of a chat whose prompt is nothing but texts, as most are: all else there is not, or null."""
-
-    documents: None = None
-    chat_template: None = None
-    chat_template_kwargs: None = None
-    previous_response_id: None = None
-    messages: list[PlainMessage] | None = None
 
 
 class Delta(msgspec.Struct):

@@ -372,9 +372,9 @@ def _bill_watch(reconciliation: Reconciliation | None, *, metrics: Metrics, cloc
 def _observer(metrics: Metrics, log: Log, records: RecordStore, clock: Clock) -> Observer:
     return Observer(
         hooks=[
-            lambda record, _: metrics.observe(record),
+            metrics.observe,
             log.request,
-            lambda _, encoded: records.add_encoded(encoded),
+            records.keep,
         ],
         clock=clock,
     )

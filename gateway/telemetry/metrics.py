@@ -6,15 +6,15 @@ or an address. ``docs/reference/metrics.md`` lists them all.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from gateway.record import Charge, RequestRecord
+from gateway.record import Charge, RequestRecord, RunpodTrace
 from gateway.served import ServedMap
 from gateway.telemetry.alert_series import AlertSeries
 from gateway.telemetry.bill_series import BillSeries
-from gateway.telemetry.counts import CountFirst, Counts, Owed
+from gateway.telemetry.counts import ENDPOINT, RUNPOD, CountFirst, Counts, Owed, fields_of, is_limited, usual_upstream
 from gateway.telemetry.runpod_series import RunpodSeries
 from gateway.telemetry.series import CounterFamily, Family, GaugeFamily, HistogramFamily
 from gateway.telemetry.snapshot import Snapshot, merged
@@ -52,7 +52,7 @@ _TOKENS = tuple(4**power for power in range(14))
 _OVERHEAD_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 BREAKER_STATES = ("closed", "open", "half-open")
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
 _KINDS: Final = {
@@ -311,22 +311,25 @@ class Metrics:
         )
         return self._breakers, self._openings, self._probes
 
-    def observe(self, record: RequestRecord) -> None:
+    def observe(self, record: RequestRecord, _: bytes = b"") -> None:
         """Count a request that ended."""
-        counts = self._latest.get(record.endpoint)
-        if counts is None or not counts.are_of(record):
-            counts = self._latest[record.endpoint] = self._counts_of(record)
-        upstream = record.upstream_seconds
+        fields = fields_of(record)
+        endpoint: str = fields[ENDPOINT]
+        counts = self._latest.get(endpoint)
+        if counts is None or not counts.are_of(fields):
+            counts = self._latest[endpoint] = self._counts_of(record)
         held = 0.0
-        if record.runpod is not None:
-            self._runpod.observe(record.tier, record.endpoint, record.runpod, _end(record))
-            held = record.runpod.held_seconds
-        if record.refused_by or record.shadowed:
+        trace = cast("RunpodTrace | None", fields[RUNPOD])
+        if trace is not None:
+            self._runpod.observe(record.tier, endpoint, trace, _end(record))
+            held = trace.held_seconds
+        if is_limited(fields):
             self._observe_limits(record)
-        if upstream is not None and record.attempts == 1 and record.outcome == "ok" and record.usage_reported:
+        upstream = usual_upstream(fields)
+        if upstream >= 0:
             if counts.owed is None and record.charges:
                 counts.owed = self._owed_to(record.charges[0], record)
-            counts.note(record, upstream + held)
+            counts.note(fields, upstream + held)
         else:
             self._observe_other(record, counts)
 

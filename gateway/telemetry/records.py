@@ -6,7 +6,7 @@ buffer.
 
 import asyncio
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from redis.asyncio import Redis
@@ -17,19 +17,19 @@ from gateway.record import RequestRecord
 from gateway.store.resp import unavailable, words
 from gateway.store.script import Commands, Script
 
-RECORDS_MAX = 100_000
+RECORDS_MAX: Final = 100_000
 """Records that the store keeps, about, unless it is told otherwise; the oldest go first."""
-FORGET_BATCH = 20
+FORGET_BATCH: Final = 20
 """Entries that one command looks at to find old ones: some milliseconds of the store's time."""
-BUFFER_MAX = 10_000
+BUFFER_MAX: Final = 10_000
 """Records that one process holds for a store that is away; above it the oldest are dropped."""
-BATCH_MAX = 100
+BATCH_MAX: Final = 100
 """Records that are written together, as one entry of the stream."""
-PAGE_RECORDS = 500
+PAGE_RECORDS: Final = 500
 """Records that one round trip reads, about."""
-SCAN_MAX = 20_000
+SCAN_MAX: Final = 20_000
 """Records that one question looks at, at most, from the newest back."""
-INTERVAL_SECONDS = 0.05
+INTERVAL_SECONDS: Final = 0.05
 """How long records gather before they are written."""
 BACKOFF_SECONDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """The waits after failed writes; the last one is repeated."""
@@ -69,10 +69,10 @@ class RecordStore:
 
     def add(self, record: RequestRecord) -> None:
         """Take a record; never waits and never fails."""
-        self.add_encoded(msgspec.json.encode(record))
+        self.keep(record, msgspec.json.encode(record))
 
-    def add_encoded(self, encoded: bytes) -> None:
-        """Take a record that is JSON already, without line breaks; never waits and never fails."""
+    def keep(self, _: RequestRecord, encoded: bytes) -> None:
+        """As ``add``, of a record that is JSON already, without line breaks."""
         self._pending.append(encoded)
         if len(self._pending) > self._buffer_max:
             self._trim()

@@ -14,7 +14,7 @@ _NOTHING: Final = (b"", b"null")
 
 
 def _decoder(field: str, usage: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN401 - a type as a value
-    """Decodes nothing but ``error``, ``usage`` and ``field``; the rest is only proven to be JSON."""
+    """Decodes nothing but ``error``, ``usage`` and ``field``, in this order; the rest is only proven to be JSON."""
     raw = (field, msgspec.Raw, _ABSENT)
     return msgspec.json.Decoder(
         msgspec.defstruct("Answer", [("error", msgspec.Raw, _ABSENT), ("usage", usage, None), raw])
@@ -22,8 +22,9 @@ def _decoder(field: str, usage: Any) -> msgspec.json.Decoder[Any]:  # noqa: ANN4
 
 
 _FIELDS = {operation.expects for operation in OPERATIONS.values()}
-_WITH_USAGE: Final = {field: _decoder(field, ReportedUsage | None) for field in _FIELDS}
-_WITHOUT_USAGE: Final = {field: _decoder(field, Any) for field in _FIELDS}
+_WITH_USAGE: Final = {field: _decoder(field, ReportedUsage | None).decode for field in _FIELDS}
+_WITHOUT_USAGE: Final = {field: _decoder(field, Any).decode for field in _FIELDS}
+_fields: Final = msgspec.structs.astuple
 
 
 def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:
@@ -34,15 +35,15 @@ def is_answer(body: bytes, operation: Operation) -> tuple[bool, Usage | None]:
     """
     field = operation.expects
     try:
-        answer = _WITH_USAGE[field].decode(body)
-        usage = answer.usage
+        error, usage, expected = _fields(_WITH_USAGE[field](body))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            answer, usage = _WITHOUT_USAGE[field].decode(body), None
+            error, _, expected = _fields(_WITHOUT_USAGE[field](body))
+            usage = None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return False, None
-    if answer.error is not _ABSENT and bytes(answer.error) not in _NOTHING:
+    if error is not _ABSENT and bytes(error) not in _NOTHING:
         return False, None
-    if bytes(getattr(answer, field)) in _NOTHING:
+    if bytes(expected) in _NOTHING:
         return False, None
     return True, to_usage(usage, operation.dialect) if usage is not None else None

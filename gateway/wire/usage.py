@@ -1,12 +1,19 @@
 """Token counts as endpoints report them, in every dialect."""
 
+from typing import Final, cast
+
 import msgspec
 
 from gateway.wire.operations import Dialect
-from gateway.wire.shapes import ReportedUsage
+from gateway.wire.shapes import Details, ReportedUsage
 from tiers.usage import Usage
 
-_decode = msgspec.json.Decoder(ReportedUsage).decode
+_Fields = tuple[
+    int | None, int | None, int | None, int | None, int | None, int | None, int | None, Details | None,
+    Details | None, Details | None, Details | None,
+]  # fmt: skip
+_fields: Final = msgspec.structs.astuple
+_decode: Final = msgspec.json.Decoder(ReportedUsage).decode
 
 
 def read_usage(raw: bytes, dialect: Dialect) -> Usage | None:
@@ -19,20 +26,24 @@ def read_usage(raw: bytes, dialect: Dialect) -> Usage | None:
 
 def to_usage(reported: ReportedUsage, dialect: Dialect) -> Usage | None:
     """``reported`` in our terms; ``None`` where it holds no count at all, or a negative one."""
-    fresh = reported.prompt_tokens if reported.prompt_tokens is not None else reported.input_tokens
-    output = reported.completion_tokens if reported.completion_tokens is not None else reported.output_tokens
+    (
+        prompt_tokens, completion_tokens, total_tokens, input_tokens, output_tokens, cache_read, cache_creation,
+        prompt_details, completion_details, input_details, output_details,
+    ) = cast("_Fields", _fields(reported))  # fmt: skip
+    fresh = prompt_tokens if prompt_tokens is not None else input_tokens
+    output = completion_tokens if completion_tokens is not None else output_tokens
     if fresh is None and output is None:
-        fresh = reported.total_tokens  # rerankers report nothing else
+        fresh = total_tokens  # rerankers report nothing else
     if fresh is None and output is None:
         return None
-    in_details = reported.prompt_tokens_details or reported.input_tokens_details
-    out_details = reported.completion_tokens_details or reported.output_tokens_details
+    in_details = prompt_details or input_details
+    out_details = completion_details or output_details
     cached = in_details.cached_tokens if in_details is not None else None
     total_input = fresh or 0
     if dialect is Dialect.MESSAGES:
         # Anthropic's input_tokens leave out what was read from or written to the cache.
-        cached = reported.cache_read_input_tokens
-        total_input += (cached or 0) + (reported.cache_creation_input_tokens or 0)
+        cached = cache_read
+        total_input += (cached or 0) + (cache_creation or 0)
     reasoning = out_details.reasoning_tokens if out_details is not None else None
     total_output, total_cached, total_reasoning = output or 0, cached or 0, reasoning or 0
     if total_input < 0 or total_output < 0 or total_cached < 0 or total_reasoning < 0:

@@ -18,7 +18,7 @@ async def test_every_record_is_read_once_newest_first(tmp_path_factory: pytest.T
         async with open_store(f"unix://{socket}", data_directory=tmp_path_factory.mktemp("store")) as store:
             records = RecordStore(store.client, store.commands)
             for one in [*encoded, encoded[-1], encoded[0]]:
-                records.add_encoded(one)
+                records.keep(record(), one)
             assert [page async for page in record_pages(store.client)] == []
             await records.flush()
             pages = [page async for page in record_pages(store.client)]

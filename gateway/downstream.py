@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from gateway.errors import BodyTooLarge, ClientDisconnected, GatewayError, RequestTooSlow
 from gateway.wire.envelope import error_body, error_event, error_headers
@@ -24,7 +24,7 @@ Send = Callable[[Message], Awaitable[None]]
 """ASGI's ``send``: a message to the client."""
 
 
-TICK_SECONDS = 0.1
+TICK_SECONDS: Final = 0.1
 """How exact a request's deadline is."""
 
 
@@ -49,7 +49,7 @@ class Presence:
     ``loop`` and ``task`` are the running ones, for who knows them: Python 3.11 makes a system call of the question.
     """
 
-    __slots__ = ("_cancelling", "_cause", "_loop", "_task", "_within", "deadlines", "due", "late")
+    __slots__ = ("_cancelling", "_cause", "_loop", "_task", "_within", "about", "deadlines", "due", "late")
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None, task: asyncio.Task[None] | None = None) -> None:
         self._loop = loop
@@ -57,9 +57,10 @@ class Presence:
         self._cause: GatewayError | None = None
         self._task: asyncio.Task[Any] | None = None
         self.deadlines: Deadlines | None = None
-        """Who watches the time of this scope; ``due`` and ``late`` are theirs."""
+        """Who watches the time of this scope; ``due``, ``late`` and ``about`` are theirs, and set by them."""
         self.due = math.inf
-        self.late: Callable[[], GatewayError] = client_left
+        self.late: Callable[[Any], GatewayError]
+        self.about: object
 
     def __enter__(self) -> Self:
         task = self._within if self._within is not None else asyncio.current_task(self._loop)
@@ -101,10 +102,13 @@ class Deadlines:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ticking = False
 
-    def set(self, presence: Presence, seconds: float, late: Callable[[], GatewayError]) -> None:
-        """End ``presence`` with what ``late`` makes after ``seconds`` from now; replaces an earlier deadline."""
+    def set(self, presence: Presence, seconds: float, late: Callable[[Any], GatewayError], about: object) -> None:
+        """End ``presence`` with what ``late`` makes of ``about`` after ``seconds`` from now.
+
+        Replaces an earlier deadline. Two parameters, since a closure would be made for each request, for nothing.
+        """
         loop = self._loop = self._loop or asyncio.get_running_loop()
-        presence.due, presence.late, presence.deadlines = loop.time() + seconds, late, self
+        presence.due, presence.late, presence.about, presence.deadlines = loop.time() + seconds, late, about, self
         self._watched.add(presence)
         if not self._ticking:
             self._ticking = True
@@ -117,7 +121,7 @@ class Deadlines:
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         now = loop.time()
         for presence in [one for one in self._watched if one.due <= now]:
-            presence.interrupt(presence.late())
+            presence.interrupt(presence.late(presence.about))
         if self._watched:
             loop.call_later(TICK_SECONDS, self._tick, loop)
         else:

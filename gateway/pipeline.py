@@ -21,7 +21,6 @@ error inside it.
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Container
-from functools import partial
 from typing import Final
 
 from gateway.admit import Admission
@@ -172,9 +171,9 @@ class Pipeline:
         exchange.due = exchange.received_at + total
         if exchange.due > latest:
             exchange.due = latest
-            self._deadlines.set(presence, latest - self._clock.monotonic(), partial(_run_is_over, exchange))
+            self._deadlines.set(presence, latest - self._clock.monotonic(), _run_is_over, exchange)
         else:
-            self._deadlines.set(presence, total, partial(_too_late, candidate.tier))
+            self._deadlines.set(presence, total, _too_late, candidate.tier)
         while True:
             try:
                 avoid = course.avoid if course is not None else ()
@@ -195,8 +194,10 @@ class Pipeline:
                 await self._sleep(wait)
             now = self._clock.monotonic()
             exchange.due = min(now + candidate.tier.timeouts.total, course.latest)
-            late = partial(_too_late, candidate.tier) if exchange.due < latest else partial(_run_is_over, exchange)
-            self._deadlines.set(presence, exchange.due - now, late)
+            if exchange.due < latest:
+                self._deadlines.set(presence, exchange.due - now, _too_late, candidate.tier)
+            else:
+                self._deadlines.set(presence, exchange.due - now, _run_is_over, exchange)
 
     def _try(
         self,

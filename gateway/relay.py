@@ -5,7 +5,7 @@ stream that the client is reading already.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -20,15 +20,15 @@ from gateway.wire.continued import Continued
 from gateway.wire.envelope import refusal_event
 from gateway.wire.events import EventStream
 from gateway.wire.header_lines import HeaderLines
-from gateway.wire.headers import to_client
+from gateway.wire.headers import Header, to_client
 from gateway.wire.operations import Dialect
 from gateway.wire.unfinished import Unfinished
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
 
-BODY_END_SECONDS = 0.25
+BODY_END_SECONDS: Final = 0.25
 """How long an endpoint may take to end its body after the stream's end marker."""
-FINISH_SECONDS = 5.0
+FINISH_SECONDS: Final = 5.0
 """How long an endpoint may be silent between the last finish reason and the stream's end marker."""
 _JSON: Final = (b"content-type", b"application/json")
 """What a whole answer is, whatever its endpoint says: clients that are told otherwise do not read it."""
@@ -49,6 +49,22 @@ class _Served(HeaderLines):
         super().__init__([(name, word.encode()) for name, word in words if not any(mark in word for mark in "\r\n\0")])
         self.tier = tier
         self.reason = reason
+
+
+class _Whole:
+    """The sending of a whole answer."""
+
+    __slots__ = ("_answer", "_client", "_headers", "_served")
+
+    def __init__(self, client: Client, answer: BegunAnswer, headers: Sequence[Header], served: HeaderLines) -> None:
+        self._client = client
+        self._answer = answer
+        self._headers = headers
+        self._served = served
+
+    def __call__(self) -> Awaitable[None]:
+        answer = self._answer
+        return self._client.send_whole(answer.status, self._headers, answer.body, self._served)
 
 
 class Relay:
@@ -84,7 +100,7 @@ class Relay:
                     headers = [header for header in headers if header[0] != b"content-type"] + [_JSON]
                 attempt.first_token_at = self._clock.monotonic()
                 _account(exchange, attempt, answer.usage, likely_prompt_tokens(len(answer.body)))
-                return partial(client.send_whole, answer.status, headers, answer.body, served)
+                return _Whole(client, answer, headers, served)
             if not client.streaming:
                 await client.start_stream(answer.status, headers, served)
             elif told := waited_comment(exchange):

@@ -22,10 +22,10 @@ from tiers.price import GpuPrice
 from tiers.tiermap import Tier
 from tiers.usage import Usage
 
-UNSETTLED_MAX = 100_000
+UNSETTLED_MAX: Final = 100_000
 """Settlements kept for later in memory; beyond it the oldest are left to the journal, and to who starts next."""
-RETRY_SECONDS = 1.0
-_OK = 200
+RETRY_SECONDS: Final = 1.0
+_OK: Final = 200
 _OF_TIME: Final = frozenset({"USD", "GPU seconds"})
 
 
@@ -225,7 +225,7 @@ class Settler:
 
 def _worked(attempt: Attempt) -> bool:
     """Whether the endpoint may have worked on the attempt: it was sent there and not answered with an error."""
-    return attempt.sent_at is not None and attempt.upstream_status in {None, _OK}
+    return attempt.sent_at is not None and (attempt.upstream_status is None or attempt.upstream_status == _OK)
 
 
 def _prompt_alone(exchange: Exchange) -> Usage:

@@ -181,8 +181,10 @@ class HotClient:
         """The answer's head as bytes; ``framing`` is the line that says where its body ends, with its line break."""
         connection = self._connection
         parts = [connection.heads.beginning(status, headers), served.text()]
-        says_connection = _speaks_of_connection(headers) or _speaks_of_connection(self.headers)
+        says_connection = _speaks_of_connection(headers)
         for name, value in self.headers:
+            if name == b"connection":
+                says_connection = True
             parts += (name, b": ", value, b"\r\n")
         parts.append(framing)
         if says_connection:

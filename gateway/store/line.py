@@ -3,14 +3,14 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import InvalidResponse, RedisError
 
 from gateway.store.resp import NOTHING, NotServingError, Reply, reader
 
-REPLY_BYTES_MAX = 32 * 1024 * 1024
+REPLY_BYTES_MAX: Final = 32 * 1024 * 1024
 """How much of one reply is taken, at most; scripts answer with a few hundred bytes."""
 
 
@@ -35,7 +35,9 @@ class Line(asyncio.Protocol):
         self.on_room: Callable[[], None] = _no_op
         self._loop = loop
         self._name = name
-        self._reader = reader()
+        parser = reader()
+        self._feed: Callable[[bytes], None] = parser.feed
+        self._gets: Callable[[], Any] = parser.gets
         self._unparsed_bytes = 0
         self._transport: asyncio.Transport
 
@@ -81,19 +83,20 @@ class Line(asyncio.Protocol):
             return
         waiting = self.waiting
         before = len(waiting)
-        gets = self._reader.gets
+        gets = self._gets
         self._unparsed_bytes += len(data)
         reply: Any = NOTHING
         leave: NotServingError | None = None
         try:
-            self._reader.feed(data)
+            self._feed(data)
             while (reply := gets()) is not NOTHING:
                 future = waiting.popleft()
                 if future.done():
                     if isinstance(reply, NotServingError):
                         leave = reply
                     continue
-                if isinstance(reply, RedisError):
+                # Most are numbers, which is known at once.
+                if not isinstance(reply, int) and isinstance(reply, RedisError):
                     if isinstance(reply, NotServingError):
                         leave = reply
                     future.set_exception(reply)

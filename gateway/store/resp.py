@@ -57,7 +57,8 @@ def words(*parts: bytes | str | int) -> bytes:
 def word(text: str) -> bytes:
     """As ``words`` of one text."""
     encoded = text.encode()
-    return b"$%d\r\n%b\r\n" % (len(encoded), encoded)
+    size = len(encoded)
+    return (_LENGTHS[size] if size < _LENGTHS_KEPT else b"$%d\r\n" % size) + encoded + b"\r\n"
 
 
 def numbers(values: Sequence[int]) -> bytes:

@@ -4,12 +4,15 @@ import hashlib
 from collections.abc import Awaitable
 from contextlib import suppress
 from importlib import resources
-from typing import Protocol
+from typing import Final, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
 from gateway.store.resp import Reply, unavailable, words
+
+STARTS_KEPT_MAX: Final = 64
+"""Numbers of arguments that a script remembers: one for each number of budgets that concern a request."""
 
 
 class Commands(Protocol):
@@ -27,7 +30,7 @@ class Script:
         sha: Its name.
     """
 
-    __slots__ = ("_by_name", "_keeps", "_key", "sha", "text")
+    __slots__ = ("_by_name", "_keeps", "_key", "_starts", "sha", "text")
 
     def __init__(self, text: str, *, key: bytes, keeps: str) -> None:
         """``key`` is the one by which a cluster knows where the script belongs.
@@ -39,6 +42,8 @@ class Script:
         self._key = key
         self._keeps = keeps
         self._by_name = words(b"EVALSHA", self.sha, 1, key)
+        self._starts: dict[int, bytes] = {}
+        """The command up to its arguments, by their number: most calls of a script have as many."""
 
     @classmethod
     def of(cls, package: str, *names: str, key: bytes, keeps: str) -> "Script":
@@ -63,7 +68,7 @@ class Script:
             StoreUnavailable: The store cannot be reached, does not answer, or refuses.
         """
         try:
-            return await commands.send(b"*%d\r\n%b%b" % (count + 4, self._by_name, arguments))
+            return await commands.send((self._starts.get(count) or self._start(count)) + arguments)
         except (RedisError, OSError) as error:
             first = error
         try:
@@ -75,9 +80,15 @@ class Script:
             first = error
         raise unavailable(first, keeps=self._keeps) from first
 
+    def _start(self, count: int) -> bytes:
+        start = b"*%d\r\n%b" % (count + 4, self._by_name)
+        if len(self._starts) < STARTS_KEPT_MAX:
+            self._starts[count] = start
+        return start
+
     async def _again(self, commands: Commands, count: int, arguments: bytes) -> Reply:
         with suppress(NoScriptError):
-            return await commands.send(b"*%d\r\n%b%b" % (count + 4, self._by_name, arguments))
+            return await commands.send(self._start(count) + arguments)
         return await self._whole(commands, count, arguments)
 
     async def _whole(self, commands: Commands, count: int, arguments: bytes) -> Reply:

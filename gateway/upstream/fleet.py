@@ -33,6 +33,8 @@ class Fleet:
     def __init__(self, stations: Mapping[str, Sequence[Station]]) -> None:
         """``stations``: tier name → its stations, at least one."""
         self._groups = {name: _Group(of_tier) for name, of_tier in stations.items()}
+        self._alone = {name: of_tier[0] for name, of_tier in stations.items() if len(of_tier) == 1}
+        """Of most tiers: found without a look at their groups, which in a large installation is one at cold memory."""
         self._watch = Watch(list(stations.values()))
 
     @classmethod
@@ -97,12 +99,12 @@ class Fleet:
         even; or, with ``affinity``, the one that these bytes belong to. One whose workers sleep is taken only where no
         other is well, and one that ``avoid`` names only where no other is left at all.
         """
+        alone = self._alone.get(tier.name)
+        if alone is not None:
+            health = alone.health
+            return alone if health.well or health.rested() or health.begin_trial() else None
         group = self._groups[tier.name]
-        stations = group.stations
-        if len(stations) == 1:
-            station = stations[0]
-            return station if station.health.well or station.health.rested() or station.health.begin_trial() else None
-        for station in stations:
+        for station in group.stations:
             health = station.health
             if not health.well and not health.rested() and station.endpoint.name not in avoid and health.begin_trial():
                 return station

@@ -7,6 +7,7 @@ time to time for those given back by other processes.
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from gateway.budget.ledger import (
     AMOUNT_MAX,
@@ -32,12 +33,12 @@ from tiers.routing import Candidate
 from tiers.tiermap import Budget, Concurrency, Tier
 from tiers.usage import Usage
 
-POLL_SECONDS = 0.05
+POLL_SECONDS: Final = 0.05
 """How often the first in a queue asks for slots that another process may have given back."""
-RATE_POLL_SECONDS = 1.0
+RATE_POLL_SECONDS: Final = 1.0
 """How often who waits for a minute to go by looks again, at the least: another may have used less than it held."""
-SATURATED_RETRY_SECONDS = 5.0
-CONCERNS_KEPT_MAX = 10_000
+SATURATED_RETRY_SECONDS: Final = 5.0
+CONCERNS_KEPT_MAX: Final = 10_000
 """For how many callers, agents and runs it is remembered which budgets concern them."""
 
 

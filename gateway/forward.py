@@ -6,6 +6,7 @@ try the next candidate. For a stream that includes its first event: an endpoint 
 
 import asyncio
 from collections.abc import Awaitable, Container, Sequence
+from typing import Final
 
 import msgspec
 
@@ -34,10 +35,10 @@ from gateway.wire.rewrite import upstream_body
 from tiers.tiermap import Tier
 from tiers.usage import Usage
 
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
+ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """The largest whole answer that is accepted: 20 MB is Runpod's own bound, embeddings of large batches are larger."""
-_SHOWN_CHARACTERS_MAX = 400
-_OK = 200
+_SHOWN_CHARACTERS_MAX: Final = 400
+_OK: Final = 200
 
 
 class Forwarder:

@@ -15,7 +15,7 @@ from tiers.tiermap import Tier, TierMap
 
 ESCALATE: Final = b"x-tiergate-escalate"
 """The request's header with which a caller asks for the larger tier; ``true`` or ``false``."""
-_SHOWN_NAMES_MAX = 20
+_SHOWN_NAMES_MAX: Final = 20
 
 
 class Router:

@@ -7,9 +7,10 @@ has far more in flight than the others is passed over, so that one hot session c
 
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Final
 
-LOAD_TIMES = 1.25
-LOAD_MORE = 1
+LOAD_TIMES: Final = 1.25
+LOAD_MORE: Final = 1
 """An endpoint gets no more while it has over 1.25 times the mean in flight, and one: that makes room under no load."""
 
 

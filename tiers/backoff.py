@@ -4,9 +4,11 @@ Full jitter: the wait is drawn from all between nothing and a bound that doubles
 together then do not come back together.
 """
 
+from typing import Final
+
 from tiers.tiermap import Retry
 
-PAD_SECONDS = 0.01
+PAD_SECONDS: Final = 0.01
 """Added to what an endpoint asked for: timers may fire a moment early."""
 
 

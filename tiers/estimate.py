@@ -11,7 +11,7 @@ from tiers.price import GpuPrice
 from tiers.tiermap import Tier
 from tiers.usage import Usage
 
-BYTES_PER_TOKEN = 4
+BYTES_PER_TOKEN: Final = 4
 """Typical of English text and code with the vocabularies of current models."""
 RENDERED_FACTOR: Final = 3
 """Tokens that a byte of JSON can become where a chat template writes it anew: itself, a line break and an indentation.

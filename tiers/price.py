@@ -6,11 +6,12 @@ never knows less than was spent.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from tiers.usage import Usage
 
-MICRODOLLARS_PER_DOLLAR = 1_000_000
-TOKENS_PER_PRICE_UNIT = 1_000_000
+MICRODOLLARS_PER_DOLLAR: Final = 1_000_000
+TOKENS_PER_PRICE_UNIT: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

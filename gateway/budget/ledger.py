@@ -18,7 +18,7 @@ AMOUNT_MAX: Final = 2**53
 """The largest amount and sum that every store keeps exactly: Lua counts in doubles."""
 HOLDINGS_MAX: Final = 1000
 """How many holdings are told at most."""
-ENDED_SECONDS = 300.0
+ENDED_SECONDS: Final = 300.0
 """How long an ended reservation is remembered: until no copy of its ``reserve`` can still be on the wire."""
 
 

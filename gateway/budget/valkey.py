@@ -28,14 +28,14 @@ from tiers.holds import Concern, Hold
 from tiers.tiermap import Budget
 from tiers.windows import Window, bounds, bucket_seconds
 
-EXPIRE_BATCH = 500
+EXPIRE_BATCH: Final = 500
 """How many overdue reservations one script call ends: some milliseconds of the store's time."""
-LIVES_KEPT_MAX = 1_000
-RENEW_BATCH = 500
+LIVES_KEPT_MAX: Final = 1_000
+RENEW_BATCH: Final = 500
 """How many leases one script call renews: as ``EXPIRE_BATCH``."""
-HOLDINGS_SEEN_MAX = 5_000
+HOLDINGS_SEEN_MAX: Final = 5_000
 """How many reservations one question for holdings looks at: some milliseconds of the store's time."""
-MICROSECONDS = 1_000_000
+MICROSECONDS: Final = 1_000_000
 _RESERVED: Final = Reserved()
 _NO_SLOTS: Final = words(0)
 _REPORTS: Final = b"!"

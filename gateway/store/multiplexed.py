@@ -7,7 +7,7 @@ on a connection of their own, since replies come in the order of the commands.
 
 import asyncio
 from collections import deque
-from typing import Protocol
+from typing import Final, Protocol
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError
@@ -16,17 +16,17 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from gateway.store.line import Line
 from gateway.store.resp import NotServingError, Reply, command
 
-WAITING_MAX = 100_000
+WAITING_MAX: Final = 100_000
 """Commands without an answer, at most; more are refused."""
-TOGETHER_MAX = 8
+TOGETHER_MAX: Final = 8
 """Commands that wait for each other within a turn: the store works on the first while others are still made."""
-CONNECT_SECONDS = 2.0
+CONNECT_SECONDS: Final = 2.0
 """How long connecting and logging in may take."""
-ANSWER_SECONDS = 2.0
+ANSWER_SECONDS: Final = 2.0
 """How long the oldest command waits for its answer, and up to a quarter more, before the connection is given up."""
 BACKOFF_SECONDS = (0.05, 0.1, 0.2, 0.5)
 """The waits after failed connections; the last one is repeated. Commands fail at once meanwhile."""
-_TICKS = 4
+_TICKS: Final = 4
 
 
 class Where(Protocol):

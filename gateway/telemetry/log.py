@@ -17,9 +17,9 @@ import msgspec
 from gateway.exchange import Clock
 from gateway.record import RequestRecord
 
-GATHER_SECONDS = 0.05
+GATHER_SECONDS: Final = 0.05
 """How long a request's line waits for others, at most."""
-LINES_MAX = 1000
+LINES_MAX: Final = 1000
 """Lines that gather; when there are so many, they are written at once."""
 
 _HALF_A_MICROSECOND: Final = 0.0005

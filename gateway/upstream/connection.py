@@ -5,19 +5,19 @@ import contextlib
 import os
 import ssl
 from asyncio.trsock import TransportSocket
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from gateway.upstream.familiar import FamiliarHead
 from gateway.upstream.response import Response
 
-BUFFERED_BYTES_MAX = 262_144
+BUFFERED_BYTES_MAX: Final = 262_144
 """Above this much unread body reading stops until the reader took it: a slow reader slows the endpoint."""
-WRITE_BYTES_MAX = 65_536
+WRITE_BYTES_MAX: Final = 65_536
 """A body up to this size leaves with its head in one write, a larger one in pieces of it."""
 
-_TIMER_SLACK_SECONDS = 0.002
+_TIMER_SLACK_SECONDS: Final = 0.002
 """Loops round timers to milliseconds; a timer this much early counts as due."""
-_STATUS_ERROR = 400
+_STATUS_ERROR: Final = 400
 
 
 class Owner(Protocol):

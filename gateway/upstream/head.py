@@ -1,10 +1,12 @@
 """The head of a request to an endpoint, as bytes."""
 
+from typing import Final
+
 from gateway.errors import UpstreamFailed
 from gateway.upstream.transport import UpstreamRequest
 from gateway.upstream.url import Address
 
-STARTS_KEPT_MAX = 64
+STARTS_KEPT_MAX: Final = 64
 """Request lines that are remembered: there are as many as operations."""
 
 

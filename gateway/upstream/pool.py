@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import ssl
+from typing import Final
 
 from gateway.errors import UpstreamFailed, UpstreamUnreachable
 from gateway.upstream.connection import Connection
@@ -14,14 +15,14 @@ from gateway.upstream.transport import UpstreamRequest
 from gateway.upstream.url import parse_address
 from tiers.tiermap import Timeouts
 
-CONNECTIONS_MAX = 10_000
+CONNECTIONS_MAX: Final = 10_000
 """Open connections to one endpoint; admission bounds them long before, this is the last fence."""
-IDLE_MAX = 1_000
+IDLE_MAX: Final = 1_000
 """Connections to one endpoint that are kept for later."""
-IDLE_SECONDS = 4.0
+IDLE_SECONDS: Final = 4.0
 """How long a connection is kept: less than the 5 s after which vLLM, by uvicorn, closes an idle one."""
 
-_TIMER_SLACK_SECONDS = 0.002
+_TIMER_SLACK_SECONDS: Final = 0.002
 """Loops round timers to milliseconds; a connection this close to its end is as good as expired."""
 
 

@@ -1,17 +1,19 @@
 """What has arrived of one answer: HTTP/1.1 bytes in, head and body out, no I/O."""
 
+from typing import Final
+
 import httptools
 
 from gateway.upstream.familiar import FamiliarHead
 
-HEAD_BYTES_MAX = 65_536
+HEAD_BYTES_MAX: Final = 65_536
 """A head, with informational ones before it; also the framing between two pieces of a body; also trailers."""
-HEADERS_MAX = 256
+HEADERS_MAX: Final = 256
 """Header lines of one head."""
 
 _STATUS_MIN, _STATUS_FINAL, _STATUS_MAX = 100, 200, 599
-_OK = 200
-_SWITCHING_PROTOCOLS = 101
+_OK: Final = 200
+_SWITCHING_PROTOCOLS: Final = 101
 
 
 class _StopParsingError(Exception):

@@ -1,8 +1,10 @@
 """What of a request belongs together with others, so that they go to the same endpoint of a tier."""
 
+from typing import Final
+
 from gateway.wire.identity import Identity
 
-PREFIX_BYTES = 1024
+PREFIX_BYTES: Final = 1024
 """How much of a prompt's beginning counts."""
 _PROMPTS = (b'"messages"', b'"prompt"', b'"input"')
 

@@ -23,7 +23,7 @@ from gateway.wire.usage import to_usage
 from tiers.estimate import likely_prompt_tokens, likely_tokens
 from tiers.usage import Usage
 
-EVENT_BYTES_MAX = 8 * 1024 * 1024
+EVENT_BYTES_MAX: Final = 8 * 1024 * 1024
 """The longest single event that is accepted from an endpoint."""
 _TOO_LONG: Final = f"The endpoint sent an event of more than {EVENT_BYTES_MAX} bytes."
 LONG_EVENT_BYTES: Final = 65_536

@@ -5,7 +5,7 @@ from typing import Final
 
 from gateway.wire.headers import Header
 
-_NOT_SENT = frozenset(
+_NOT_SENT: Final = frozenset(
     {
         # Hop-by-hop (RFC 9110 §7.6.1): they speak of the client's connection, not of this one.
         b"connection",
@@ -24,7 +24,7 @@ _NOT_SENT = frozenset(
         b"expect",
     }
 )
-_NAME_BYTES = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
+_NAME_BYTES: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 """RFC 9110's token without upper case: names come in lower case."""
 
 

@@ -8,14 +8,14 @@ from urllib.parse import unquote_to_bytes
 from gateway.errors import InvalidRequest
 from gateway.wire.run_bounds import RunBounds, run_bounds_of
 
-IDENTITY = {
+IDENTITY: Final = {
     b"x-tiergate-agent": "agent",
     b"x-tiergate-flow": "flow",
     b"x-tiergate-run": "run",
     b"x-tiergate-step": "step",
     b"x-tiergate-task": "task",
 }
-IDENTITY_CHARACTERS_MAX = 256
+IDENTITY_CHARACTERS_MAX: Final = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

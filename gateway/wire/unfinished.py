@@ -23,7 +23,7 @@ from gateway.wire.members import top_level_values
 from tiers.estimate import likely_prompt_tokens
 from tiers.usage import Usage
 
-SENT_BYTES_MAX = 4 * 1024 * 1024
+SENT_BYTES_MAX: Final = 4 * 1024 * 1024
 """Up to how many bytes of events a stream can be continued; some 16 000 tokens as vLLM writes them."""
 
 _members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode

@@ -93,3 +93,27 @@ async def once():
 def test_a_struct_is_known_by_its_base() -> None:
     source = "class A(msgspec.Struct, frozen=True): ...\nclass B(Struct): ...\nclass C(Plain): ..."
     assert structs(source) == ["A", "B"]
+
+
+def final_numbers(source: str) -> list[str]:
+    """The names that are ``Final`` and a tuple of nothing but numbers."""
+    return [
+        ast.unparse(node.target)
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.AnnAssign)
+        and ast.unparse(node.annotation).startswith("Final")
+        and isinstance(node.value, ast.Tuple)
+        and all(isinstance(one, ast.Constant) and isinstance(one.value, int | float) for one in node.value.elts)
+    ]
+
+
+@pytest.mark.parametrize("module", compiled_modules())
+def test_no_tuple_of_numbers_is_final(module: str) -> None:
+    """One that mypyc 2.4 compiled is not set when it is read."""
+    assert final_numbers((ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")) == []
+
+
+def test_final_tuples_of_numbers_are_found() -> None:
+    """Beside others."""
+    source = 'A: Final = (1, 2.5)\nB: Final = (b"", 1)\nC = (1, 2)\nD: Final[tuple[int, int]] = (1, 2)\nE: Final = 1'
+    assert final_numbers(source) == ["A", "D"]

@@ -1,5 +1,6 @@
 """The compose file and the workflows, by the forms that Docker and GitHub publish, and by a judge of workflows."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -63,3 +64,13 @@ def test_every_file_that_is_mounted_or_built_is_there() -> None:
             assert not source.startswith(".") or written or (COMPOSE.parent / source).exists(), source
         if "build" in service:
             assert (COMPOSE.parent / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+
+
+def test_the_emulator_is_there_when_asked_for_under_the_name_that_its_image_listens_at() -> None:
+    """The name is in the addresses of the endpoints that it makes: with another one nobody could call them."""
+    emulator = services()["emulator"]
+    assert emulator["profiles"] == ["emulator"]
+    image = (COMPOSE.parent / emulator["build"]["context"] / emulator["build"]["dockerfile"]).read_text("utf-8")
+    words = json.loads(image.rpartition("CMD ")[2])
+    assert words[words.index("--host") + 1] == emulator["hostname"] == "emulator"
+    assert all("emulator" not in service.get("depends_on", {}) for service in services().values())

@@ -43,7 +43,7 @@ def test_an_image_runs_as_nobody_and_imports_nothing_from_where_it_is_started(fi
     text = file.read_text(encoding="utf-8")
     assert f"USER {USER}:{USER}" in text
     assert re.search(
-        r'^ENTRYPOINT \["/opt/tiergate/bin/python", "-P", "-m", "(gateway|orchestrator)"\]$', text, re.MULTILINE
+        r'^ENTRYPOINT \["/opt/tiergate/bin/python", "-P", "-m", "(gateway|orchestrator|deploy)"\]$', text, re.MULTILINE
     )
     assert "HEALTHCHECK" in text
 

@@ -106,7 +106,7 @@ class Forwarder:
             method=b"POST",
             path=operation.path.encode(),
             headers=(head.passed, flight.station.headers),
-            body=upstream_body(call, operation, attempt.tier.model, answer_bound=attempt.answer_bound),
+            body=upstream_body(call, operation, flight.station.model, answer_bound=attempt.answer_bound),
             due=exchange.due,
             journey=attempt.journey,
             affinity=_belongs(exchange, attempt.tier) if _sticks(attempt) else None,
@@ -139,7 +139,7 @@ class Forwarder:
                 f" {operation.path}{' as a stream' if call.stream else ''}: {_shown(body)}",
                 retry_after_seconds=1,
             )
-        self._raise_for(response, body, attempt)
+        self._raise_for(response, body, attempt, flight.station.model)
         if exchange.responded:
             raise UpstreamRefused(
                 f"The endpoint {attempt.endpoint_name} did not continue an answer that broke off: {_shown(body)}"
@@ -152,7 +152,7 @@ class Forwarder:
             usage=Usage(),
         )
 
-    def _raise_for(self, response: UpstreamResponse, body: bytes, attempt: Attempt) -> None:
+    def _raise_for(self, response: UpstreamResponse, body: bytes, attempt: Attempt, model: str) -> None:
         """Raise for an error status that is not the caller's fault."""
         status, name = response.status, attempt.endpoint_name
         if status in {401, 403}:
@@ -161,7 +161,7 @@ class Forwarder:
             )
         if status == 404 and b"model" in body and b"does not exist" in body:  # noqa: PLR2004 - vLLM's answer
             raise UpstreamRefused(
-                f"The endpoint {name} does not serve {attempt.tier.model!r}. Check the tier's model against the"
+                f"The endpoint {name} does not serve {model!r}. Check the tier's model against the"
                 " endpoint's served name."
             )
         if status == 429 or status >= 500:  # noqa: PLR2004 - HTTP's own

@@ -16,6 +16,7 @@ from tiers.document import (
     TierDocument,
     TierMapDocument,
 )
+from tiers.fleet_addresses import Address
 from tiers.naming import names
 from tiers.price import GpuPrice, ListedPrice, Price, TokenPrice
 from tiers.runpod_urls import addressed, deployed_as
@@ -49,7 +50,7 @@ RUNPOD_KEY = SecretReference("env", "RUNPOD_API_KEY")
 def tier_map(
     document: TierMapDocument,
     listed: Mapping[str, TokenPrice] = MappingProxyType({}),
-    addresses: Mapping[str, str] = MappingProxyType({}),
+    addresses: Mapping[str, Address] = MappingProxyType({}),
 ) -> TierMap:
     """The tier map of a document that ``tiers.load`` found no problem in; ``listed`` has prices that were looked up, by
     the name of their tier, ``addresses`` the URLs of deployed endpoints by their names.
@@ -106,7 +107,7 @@ def conditions(when: ConditionsDocument) -> Conditions:
     )
 
 
-def _tier(name: str, tier: TierDocument, listed: TokenPrice | None, addresses: Mapping[str, str]) -> Tier:
+def _tier(name: str, tier: TierDocument, listed: TokenPrice | None, addresses: Mapping[str, Address]) -> Tier:
     timeouts = Timeouts(**tier.timeouts.model_dump())
     return Tier(
         name=name,
@@ -150,19 +151,21 @@ def _price(tier: TierDocument) -> Price:
     raise ValueError("a tier without a price")
 
 
-def _endpoint(name: str, endpoint: EndpointDocument, timeouts: Timeouts, addresses: Mapping[str, str]) -> Endpoint:
+def _endpoint(name: str, endpoint: EndpointDocument, timeouts: Timeouts, addresses: Mapping[str, Address]) -> Endpoint:
     own = endpoint.timeouts.model_dump(exclude_none=True)
+    model = ""
     if endpoint.deploy is None:
         url, transport = addressed(endpoint.url or "", endpoint.transport)
         api_key = endpoint.api_key
     else:
-        address = addresses.get(name, "")
+        address, model = addresses.get(name) or Address("")
         wanted = endpoint.transport or "runpod-queue"
         url, transport = addressed(address, deployed_as(address) if address else wanted)
         api_key = endpoint.api_key or RUNPOD_KEY
     return Endpoint(
         name=name,
         url=url,
+        model=model,
         transport=transport,
         workers=Workers(**endpoint.workers.model_dump()),
         api_key=api_key,

@@ -115,6 +115,8 @@ class Endpoint:
     url: str
     """Base URL that ends before the operation's path, usually in ``/v1``; no trailing slash. Of a Runpod endpoint with
     a queue it is the endpoint's own, ``https://api.runpod.ai/v2/<id>``."""
+    model: str = ""
+    """The name under which it serves its model, where that is known of it alone; empty: its tier's."""
     transport: TransportKind = "openai"
     workers: Workers = Workers()
     api_key: SecretReference | None = None
@@ -128,7 +130,7 @@ class Tier:
 
     name: str
     model: str
-    """The name under which the endpoints serve it; sent as ``model``."""
+    """The name under which the endpoints serve it; sent as ``model``, but to an endpoint with a name of its own."""
     aliases: tuple[str, ...] = ()
     price: Price
     gpu: Gpu | None = None

@@ -14,7 +14,7 @@ from deploy.errors import DeployError
 from deploy.fleet.answers import DeployedEndpoint
 from deploy.fleet.change import Change, Plan
 from deploy.fleet.control_plane import ControlPlane
-from deploy.fleet.desired import Desired, url_of
+from deploy.fleet.desired import Desired, served_name, url_of
 from deploy.fleet.difference import resolved
 from deploy.fleet.errors import ControlPlaneError, ControlPlaneLost
 from deploy.fleet.resources import LOOKUP_SECONDS, Resources
@@ -100,7 +100,8 @@ class Applier:
             case "endpoint", "update":
                 await self._plane.update(change.id, resolved(change.body, self._names))
                 kept = next(one for one in self._state.endpoints.values() if one.id == change.id)
-                self._keep(self._state.with_endpoint(change.key, replace(kept, name=change.name)))
+                model = served_name(change.body) or kept.model
+                self._keep(self._state.with_endpoint(change.key, replace(kept, name=change.name, model=model)))
                 return f"changed {change.id}"
             case "endpoint", _:
                 await self._drain(change.id)
@@ -119,9 +120,9 @@ class Applier:
             found = await self._look_up(change)
             made = await self._plane.create(body) if found is None else found
         url = url_of(change.key, made.type, made.url)
-        self._keep(
-            self._state.with_endpoint(change.key, Deployed(id=made.id, name=change.name, type=made.type, url=url))
-        )
+        model = served_name(change.body)
+        deployed = Deployed(id=made.id, name=change.name, type=made.type, url=url, model=model)
+        self._keep(self._state.with_endpoint(change.key, deployed))
         return f"made {made.id}: {url}"
 
     async def _look_up(self, change: Change) -> DeployedEndpoint | None:
@@ -161,7 +162,7 @@ class Applier:
 
 
 def adopted(state: FleetState, wanted: Desired, found: DeployedEndpoint) -> FleetState:
-    """The state with somebody else's endpoint as one of ours."""
+    """The state with somebody else's endpoint as one of ours: the first apply makes of it what is wanted."""
     url = url_of(wanted.key, found.type, found.url)
     deployed = Deployed(id=found.id, name=found.bare_name, type=found.type, url=url, adopted=True)
     return state.with_endpoint(wanted.key, deployed)

@@ -68,6 +68,11 @@ def url_of(key: str, kind: EndpointType, base: str) -> str:
     return f"{base}/v1" if kind == "LOAD_BALANCER" and "/" in key else base
 
 
+def served_name(body: Mapping[str, Any]) -> str:
+    """The name under which an endpoint with such a body serves its model; empty where it serves none."""
+    return str((body.get("env") or {}).get("OPENAI_SERVED_MODEL_NAME_OVERRIDE", ""))
+
+
 def _deployed(one: Deployment, fleet: Fleet, prices: Prices) -> Desired:
     pools = list(dict.fromkeys(gpu.pool for gpu in one.gpus))
     body = {

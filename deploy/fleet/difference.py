@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deploy.fleet.answers import DeployedEndpoint
-from deploy.fleet.desired import REGISTRY, VOLUME, Desired
+from deploy.fleet.desired import REGISTRY, VOLUME, Desired, served_name
 from tiers.worker_names import SECRET
 
 ROLLING = ("image", "args", "env", "gpu", "cpu", "disk", "ports", "registry", "networkVolumes")
@@ -46,10 +46,16 @@ class Difference:
         return any(change.field in {"gpu.pools", "gpu.count", "gpu.excludedTypes"} for change in self.fields)
 
 
-def replaces(existing: DeployedEndpoint, wanted: Desired) -> str:
-    """Why the endpoint cannot be changed into what is wanted, and another has to be made; empty where it can."""
+def replaces(existing: DeployedEndpoint, wanted: Desired, *, served: str = "") -> str:
+    """Why the endpoint cannot be changed into what is wanted, and another has to be made; empty where it can.
+
+    ``served`` is the name under which requests are sent to it, where they are.
+    """
     if existing.type != wanted.type:
         return f"its type changes from {existing.type} to {wanted.type}"
+    if served and served != (then := served_name(wanted.body)):
+        # While workers are replaced, each would refuse what is asked under the other's name.
+        return f"the name under which it serves its model changes from {served} to {then}"
     family = "GPU" if existing.fields.get("gpu") else "CPU"
     asked = "GPU" if "gpu" in wanted.body else "CPU"
     return f"its workers change from {family} to {asked}" if family != asked else ""

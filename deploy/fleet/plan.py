@@ -13,7 +13,7 @@ from typing import Any
 
 from deploy.fleet.answers import DeployedEndpoint
 from deploy.fleet.change import Change, Kind, Plan, World
-from deploy.fleet.desired import Desired, url_of
+from deploy.fleet.desired import Desired, served_name, url_of
 from deploy.fleet.difference import ROLLING, FieldChange, difference, fingerprint, replaces, shown
 from deploy.fleet.obstacles import obstacles
 from deploy.fleet.prices import volume_day
@@ -32,7 +32,7 @@ def make_plan(fleet: Fleet, wanted: Sequence[Desired], world: World, state: Flee
     changes = [*_resources(fleet, world)]
     for one in wanted:
         deployed = ours.get(one.key)
-        changes += [_created(one)] if deployed is None else _changed(there[deployed.id], one, world.names)
+        changes += [_created(one)] if deployed is None else _changed(there[deployed.id], deployed, one, world.names)
     keys = {one.key for one in wanted}
     gone = [(key, one) for key, one in ours.items() if key not in keys]
     gone += [(_key_of(one, state), one) for one in state.retired.values() if one.id in there]
@@ -78,7 +78,8 @@ def recovered(state: FleetState, wanted: Sequence[Desired], world: World) -> Fle
             continue
         found = next((each for each in world.endpoints if _unowned(each, one, state)), None)
         if found is not None:
-            deployed = Deployed(id=found.id, name=one.name, type=one.type, url=url_of(one.key, one.type, found.url))
+            url, model = url_of(one.key, one.type, found.url), served_name(one.body)
+            deployed = Deployed(id=found.id, name=one.name, type=one.type, url=url, model=model)
             state = state.with_endpoint(one.key, deployed)
     return state
 
@@ -148,8 +149,8 @@ def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 -
         yield name, value
 
 
-def _changed(existing: DeployedEndpoint, one: Desired, names: Mapping[str, str]) -> list[Change]:
-    why = replaces(existing, one)
+def _changed(existing: DeployedEndpoint, deployed: Deployed, one: Desired, names: Mapping[str, str]) -> list[Change]:
+    why = replaces(existing, one, served=deployed.model)
     if why:
         old = Deployed(id=existing.id, name=existing.bare_name, type=existing.type, url=existing.url)
         return [

@@ -35,6 +35,8 @@ class Deployed:
     type: EndpointType
     url: str
     """Its base URL for requests."""
+    model: str = ""
+    """The name under which it serves its model; empty where it serves none, or nobody knows."""
     adopted: bool = False
     """Whether somebody else made it, and an operator gave it to the fleet."""
 

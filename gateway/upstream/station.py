@@ -17,6 +17,7 @@ class Station:
     """An endpoint with its connections, its key, its condition, and what is in flight on it from this process.
 
     Attributes:
+        model: The name under which it serves its model.
         headers: What every request to it carries: its own key, where it has one.
         meter: Splits its busy seconds among the requests in flight.
         health: Whether it may be asked.
@@ -27,7 +28,9 @@ class Station:
         look: How its health is looked at, where it has ``warmth``.
     """
 
-    __slots__ = ("endpoint", "headers", "health", "look", "meter", "place", "probe", "tally", "transport", "warmth")
+    __slots__ = (
+        "endpoint", "headers", "health", "look", "meter", "model", "place", "probe", "tally", "transport", "warmth",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -42,6 +45,7 @@ class Station:
     ) -> None:
         """``tier`` is the endpoint's; ``report`` is told when the endpoint is left alone and when it is asked again."""
         self.endpoint = endpoint
+        self.model = endpoint.model or tier.model
         self.transport = transport
         self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())]) if api_key else NO_LINES
         self.meter = Meter()

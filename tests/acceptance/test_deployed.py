@@ -34,11 +34,11 @@ def runpod(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator
         yield emulator
 
 
-def tier_map(transport: str) -> dict[str, Any]:
-    """One tier, deployed as an endpoint of that type."""
+def tier_map(transport: str, model: str = MODEL) -> dict[str, Any]:
+    """One tier, deployed as an endpoint of that type, which serves its model under that name."""
     deploy = {"timeout": "10m" if transport == "runpod-queue" else "330s"}
     tier = {
-        "model": MODEL,
+        "model": model,
         "gpu": "RTX 4090",
         "endpoints": [{"deploy": deploy, "transport": transport, "workers": {"max": 2, "idle_timeout": "1h"}}],
         "context": 8192,
@@ -54,8 +54,18 @@ def deploy(folder: Path, *words: str) -> int:
     return main([*words, "--tiers", str(folder / "tiers.yaml")])
 
 
-def test_endpoints_are_made_replaced_and_found_while_requests_flow(runpod: EmulatorProcess, tmp_path: Path) -> None:
-    """Another type takes another endpoint: it is made, served from, and the old one deleted, and no request is lost."""
+@pytest.mark.parametrize(
+    "after",
+    [tier_map("runpod-load-balancer"), tier_map("runpod-queue", "org/another-8B")],
+    ids=["another type", "another model"],
+)
+def test_endpoints_are_made_replaced_and_found_while_requests_flow(
+    runpod: EmulatorProcess, tmp_path: Path, after: dict[str, Any]
+) -> None:
+    """What an endpoint cannot become while it serves takes another one: it is made, served from, and the old one
+    deleted, and no request is lost. The gateway has the new tier map first, and still asks the old endpoint for what
+    that has.
+    """
     folder = tmp_path / "gateway"
     folder.mkdir()
     environment = {**ENVIRONMENT, "RUNPOD_API_KEY": KEY, "TIERGATE_RUNPOD_SPEED": str(SPEED)}
@@ -75,7 +85,10 @@ def test_endpoints_are_made_replaced_and_found_while_requests_flow(runpod: Emula
         for thread in threads:
             thread.start()
         try:
-            gateway.rewrite(json.dumps(tier_map("runpod-load-balancer")))
+            old = {one["id"] for one in runpod.call("GET", "/v2/serverless")["endpoints"]}
+            gateway.rewrite(json.dumps(after))
+            before = len(asked)
+            gateway.wait_until(lambda: len(asked) > before + 8, seconds=20.0)
             assert deploy(folder, "apply", "--allow-unsafe", "--drain-seconds", "20") == 0
             before = len(asked)
             gateway.wait_until(lambda: len(asked) > before + 8, seconds=20.0)
@@ -85,4 +98,4 @@ def test_endpoints_are_made_replaced_and_found_while_requests_flow(runpod: Emula
                 thread.join()
         for one in asked:
             check_whole(one)
-        assert {one["type"] for one in runpod.call("GET", "/v2/serverless")["endpoints"]} == {"LOAD_BALANCER"}
+        assert {one["id"] for one in runpod.call("GET", "/v2/serverless")["endpoints"]}.isdisjoint(old)

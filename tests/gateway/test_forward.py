@@ -1,6 +1,7 @@
 """The answer's beginning: what is sent, and which answers are good."""
 
 import json
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
@@ -382,3 +383,11 @@ def test_one_that_failed_is_avoided() -> None:
     one = exchange(identity=Identity(run="r1"))
     first = forward.choose(one, tier, ()).endpoint.name
     assert forward.choose(one, tier, {first}).endpoint.name != first
+
+
+async def test_an_endpoint_is_asked_under_the_name_that_it_serves() -> None:
+    """Which may still be an earlier one of its tier's."""
+    sender = Sender(FakeResponse(ANSWER), endpoint=replace(TIER.endpoints[0], model="served-before"))
+    await sender.send()
+    [request] = sender.transport.requests
+    assert json.loads(request.body)["model"] == "served-before"

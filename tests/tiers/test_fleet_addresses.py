@@ -4,14 +4,17 @@ from pathlib import Path
 
 import pytest
 
-from tiers.fleet_addresses import addresses_in, addresses_of, state_file, with_addresses
+from tiers.fleet_addresses import Address, addresses_in, addresses_of, state_file, with_addresses
 from tiers.problems import Refused
 
-STATE = '{"version": 1, "endpoints": {"routing/0": {"id": "a", "url": "https://api.runpod.ai/v2/a/"}}}'
-FOUND = {"routing/0": "https://api.runpod.ai/v2/a"}
+STATE = (
+    '{"version": 1, "endpoints": {"routing/0": {"id": "a", "url": "https://api.runpod.ai/v2/a/", "model": "small"},'
+    ' "b/0": {"id": "b", "url": "https://b.test/v1"}}}'
+)
+FOUND = {"routing/0": Address("https://api.runpod.ai/v2/a", "small"), "b/0": Address("https://b.test/v1")}
 
 
-def test_the_state_tells_where_endpoints_are() -> None:
+def test_the_state_tells_where_endpoints_are_and_what_they_serve() -> None:
     assert addresses_of(STATE) == FOUND
 
 
@@ -35,7 +38,7 @@ def test_without_addresses_the_text_is_itself() -> None:
     assert addresses_in(b"version: 1") == {}
 
 
-@pytest.mark.parametrize("tail", [b"{}\nmore: 1\n", b"{\n", b"[1]\n", b"{}"])
+@pytest.mark.parametrize("tail", [b"{}\nmore: 1\n", b"{\n", b"[1]\n", b"{}", b'{"a": "b"}\n', b'{"a": 1}\n'])
 def test_a_comment_that_only_looks_like_it_is_a_comment(tail: bytes) -> None:
     assert addresses_in(b"version: 1\n# deployed by tiergate-deploy: " + tail) == {}
 

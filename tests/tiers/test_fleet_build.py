@@ -72,14 +72,14 @@ def test_programs_of_our_own_are_deployed_beside_the_tiers() -> None:
 
 
 def test_a_deployed_endpoint_has_the_address_that_goes_with_the_text() -> None:
-    """Without one its URL is empty; the key is Runpod's unless it says otherwise."""
+    """And the name that it serves. Without one its URL is empty; the key is Runpod's unless it says otherwise."""
     text = fleet_text()
     [endpoint] = load(text, file=FILE).tiers["routing"].endpoints
     assert (endpoint.url, endpoint.transport) == ("", "runpod-queue")
     assert endpoint.api_key == SecretReference("env", "RUNPOD_API_KEY")
-    text += '\n# deployed by tiergate-deploy: {"routing/0": "https://api.runpod.ai/v2/abc"}\n'
+    text += '\n# deployed by tiergate-deploy: {"routing/0": ["https://api.runpod.ai/v2/abc", "small"]}\n'
     [endpoint] = load(text, file=FILE).tiers["routing"].endpoints
-    assert endpoint.url == "https://api.runpod.ai/v2/abc"
+    assert (endpoint.url, endpoint.model) == ("https://api.runpod.ai/v2/abc", "small")
     balanced = text.replace("{deploy: {}}", "{deploy: {}, transport: runpod-load-balancer}")
     [endpoint] = load(balanced, file=FILE).tiers["routing"].endpoints
     assert endpoint.transport == "runpod-queue", "what is there is what counts, until it is replaced"

@@ -1,5 +1,6 @@
 """What an endpoint is and what it should be."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from tests.tiers.fleets import deployment
 from tiers.fleet import RegistryLogin, Scaling, Volume
 
 [WANTED] = wanted(fleet())
+SERVED = "OPENAI_SERVED_MODEL_NAME_OVERRIDE"
 
 
 def test_what_was_made_as_wanted_differs_in_nothing() -> None:
@@ -87,6 +89,19 @@ def test_type_and_family_cannot_change() -> None:
     cpu = there(WANTED, "e1", gpu=None, cpu=[{"id": "cpu3c", "vcpuCount": 2}])
     assert replaces(cpu, WANTED) == "its workers change from CPU to GPU"
     assert replaces(there(WANTED, "e1"), WANTED) == ""
+
+
+def test_another_served_name_takes_another_endpoint() -> None:
+    """While its workers are replaced, each would refuse what is asked under the other's name; other weights may come
+    under the same one.
+    """
+    env = WANTED.body["env"]
+    renamed = replace(WANTED, body={**WANTED.body, "env": {**env, SERVED: "another"}})
+    why = f"the name under which it serves its model changes from {env[SERVED]} to another"
+    assert replaces(there(WANTED, "e1"), renamed, served=env[SERVED]) == why
+    assert replaces(there(WANTED, "e1"), renamed) == "", "nobody sends requests to it yet"
+    reweighed = replace(WANTED, body={**WANTED.body, "env": {**env, "MODEL_NAME": "m"}})
+    assert replaces(there(WANTED, "e1"), reweighed, served=env[SERVED]) == ""
 
 
 def test_a_fingerprint_is_of_what_we_speak_of() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from deploy.fleet.errors import StateUnreadable
 from deploy.fleet.state import Applying, Deployed, FleetState, exclusive, read_state, state_file, write_state
-from tiers.fleet_addresses import addresses_of
+from tiers.fleet_addresses import Address, addresses_of
 
 ONE = Deployed(id="e1", name="fleet-routing-0", type="QUEUE", url="https://api.runpod.ai/v2/e1")
 TWO = Deployed(id="e2", name="fleet-routing-0", type="QUEUE", url="https://api.runpod.ai/v2/e2", adopted=True)
@@ -21,7 +21,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert read_state(file) == state
     assert sorted(state.ids) == ["e1", "e2"]
     assert state.retired == {"e1": ONE}
-    assert addresses_of(file.read_bytes()) == {"routing/0": "https://api.runpod.ai/v2/e2"}
+    assert addresses_of(file.read_bytes()) == {"routing/0": Address("https://api.runpod.ai/v2/e2")}
     assert [each.name for each in tmp_path.iterdir()] == ["tiers.fleet.json"]
 
 

@@ -54,13 +54,13 @@ run: setup $(GATEWAY)/.ready ## Start everything here and run the example Flow (
 	  --flow examples/support_triage/flow.py:SupportTriageFlow \
 	  --orchestrator $(FLOWS)/bin/tiergate-orchestrator $(if $(ONCE),--once)
 
-# Four of the suites at a time: each waits for its own processes more than it computes. Each is shown when it is over.
+# Four of the suites at a time, the longest first: each waits for its own processes more than it computes.
 test: setup compiled ## Run all tests, with coverage, and the gateway's again on the compiled modules
 	rm -f .coverage .coverage.*
 	$(MAKE) --no-print-directory test-emulated
-	@echo "==> Six suites, four at a time (about five minutes); each is shown when it is over"
-	$(MAKE) --no-print-directory -j4 --output-sync=target test-main test-compiled-processes test-compiled \
-	  test-processes test-flows test-litellm
+	@echo "==> Six suites, four at a time (about seven minutes); each is shown when it is over"
+	$(MAKE) --no-print-directory -j4 --output-sync=target test-main test-flows test-compiled-processes test-compiled \
+	  test-processes test-litellm
 	$(MAIN)/bin/coverage combine -q
 	$(MAIN)/bin/coverage report --fail-under=100 --include='tiers/*'
 	$(MAIN)/bin/coverage report --fail-under=95

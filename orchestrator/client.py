@@ -38,9 +38,10 @@ class Access:
 class _Connections(DefaultHttpxClient):
     """Closes them when nobody holds the client any more, as OpenAI's own does and one that it is given does not."""
 
-    def __del__(self) -> None:
+    def __del__(self, _suppress: type[suppress] = suppress) -> None:
+        # Held here: at the interpreter's end this module's names may be gone before the client is.
         if not self.is_closed:
-            with suppress(Exception):
+            with _suppress(Exception):
                 self.close()
 
 

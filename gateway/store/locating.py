@@ -3,24 +3,25 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from random import shuffle
 from typing import Any, Protocol
 
-from redis.asyncio import Connection, RedisCluster, SSLConnection
-from redis.asyncio.cluster import ClusterNode
+from redis.asyncio import Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
+from redis.crc import key_slot
 from redis.exceptions import (
     AuthenticationError,
     ClusterDownError,
     MasterDownError,
     MovedError,
     ReadOnlyError,
-    RedisClusterException,
     RedisError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.utils import str_if_bytes
 
 from gateway.store.address import Address
 from gateway.store.line import Line
@@ -82,25 +83,38 @@ class Cluster:
         self._settings = settings
 
     async def locate(self) -> Node:
-        """See ``Locator``."""
-        nodes = dict.fromkeys((*self._heard, *self._first))
-        cluster = RedisCluster(
-            startup_nodes=[ClusterNode(host, port) for host, port in nodes],
-            require_full_coverage=False,
-            **self._settings,
-        )
-        try:
-            await cluster.initialize()
-            owner = cluster.get_node_from_key(KEY)
-            self._heard = tuple((str(node.host), int(node.port)) for node in cluster.get_nodes())
-        except RedisClusterException as error:
-            # Not a RedisError, though it is one.
-            raise RedisConnectionError(str(error)) from error
-        finally:
-            await cluster.aclose()
+        """See ``Locator``. In no order: a node that is cut off may tell for long what was once true."""
+        nodes = list(dict.fromkeys((*self._heard, *self._first)))
+        shuffle(nodes)
+        trouble: Exception | None = None
+        for host, port in nodes:
+            client = Redis(host=host, port=port, **self._settings)
+            try:
+                ranges = await client.execute_command("CLUSTER SLOTS")  # type: ignore[no-untyped-call]
+            except AuthenticationError:
+                raise
+            except (OSError, RedisError) as error:
+                trouble = error
+            else:
+                return self._owner(ranges, asked=host)
+            finally:
+                await client.aclose()
+        told = f"{type(trouble).__name__}: {trouble}"
+        raise RedisConnectionError(f"no node of the cluster tells who owns the store's keys ({told})") from trouble
+
+    def _owner(self, ranges: Sequence[Any], *, asked: str) -> Node:
+        """Who owns the keys, by an answer to ``CLUSTER SLOTS``: of each range its ends, its primary, its replicas."""
+        slot = key_slot(KEY.encode())
+        self._heard = tuple(dict.fromkeys(_node(each, asked) for _, _, *nodes in ranges for each in nodes))
+        owner = next((_node(primary, asked) for first, last, primary, *_ in ranges if first <= slot <= last), None)
         if owner is None:
             raise RedisConnectionError("No node of the cluster owns the store's keys.")
-        return str(owner.host), int(owner.port)
+        return owner
+
+
+def _node(told: Sequence[Any], asked: str) -> Node:
+    """Host and port; a node that does not know its own host is where it was asked."""
+    return str_if_bytes(told[0]) or asked, int(told[1])
 
 
 class Located:

@@ -1,16 +1,17 @@
 """Looking for a store, with locators that say what a test wants; against real servers in ``tests/integration``."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from redis.asyncio import Redis
+from redis.crc import key_slot
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from gateway.store.address import Address
-from gateway.store.locating import Cluster, Located, Sentinels, follow, locator_of
+from gateway.store.locating import KEY, Cluster, Located, Sentinels, follow, locator_of
 from gateway.store.url import Node, parse_store_url
 from tests.doubles.scripted_server import ScriptedServer, Send
 from tests.doubles.store_steps import OK, Commands
@@ -105,3 +106,49 @@ def test_whoever_is_asked_is_asked_over_tls_where_the_store_is() -> None:
     assert (cluster._settings["ssl"], cluster._settings["username"]) == (False, "me")
     assert "ssl_ca_certs" not in cluster._settings
     Redis(**asking)  # it takes all of them
+
+
+SLOT = key_slot(KEY.encode())
+
+
+@pytest.fixture
+async def telling(unused_tcp_port_factory: Callable[[], int]) -> AsyncIterator[tuple[int, int]]:
+    """A node that tells of the cluster, and a port at which there is none."""
+    port, nowhere = unused_tcp_port_factory(), unused_tcp_port_factory()
+    ranges = f"*2\r\n*3\r\n:0\r\n:{SLOT - 1}\r\n*2\r\n$5\r\nother\r\n:1\r\n"
+    ranges += f"*4\r\n:{SLOT}\r\n:16383\r\n*2\r\n$0\r\n\r\n:{port}\r\n*2\r\n$7\r\nreplica\r\n:2\r\n"
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if line.strip() == b"SLOTS":
+                writer.write(ranges.encode())
+            elif line.strip() == b"SETINFO":
+                writer.write(b"+OK\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", port):
+        yield port, nowhere
+
+
+async def test_the_owner_is_who_has_the_keys_slot_and_an_unnamed_host_is_the_one_that_was_asked(
+    telling: tuple[int, int],
+) -> None:
+    """A node that is not there is passed over, whichever is asked first; whoever is heard of is asked the next time."""
+    port, nowhere = telling
+    for _ in range(8):
+        cluster = Cluster([("127.0.0.1", nowhere), ("127.0.0.1", port)], {"protocol": 2})
+        assert await cluster.locate() == ("127.0.0.1", port)
+    assert cluster._heard == (("other", 1), ("127.0.0.1", port), ("replica", 2))
+
+
+async def test_where_no_node_tells_that_is_said_with_the_latest_reason(
+    unused_tcp_port_factory: Callable[[], int],
+) -> None:
+    cluster = Cluster([("127.0.0.1", unused_tcp_port_factory())], {"protocol": 2})
+    with pytest.raises(RedisConnectionError, match=r"no node of the cluster tells .*\(ConnectionError: "):
+        await cluster.locate()
+
+
+def test_slots_that_nobody_owns_are_said() -> None:
+    with pytest.raises(RedisConnectionError, match="No node of the cluster owns"):
+        Cluster([], {})._owner([[0, SLOT - 1, [b"other", 1]]], asked="here")

@@ -24,7 +24,11 @@ def system(tmp_path_factory: pytest.TempPathFactory, gateway_python: str) -> Ite
     with EmulatorProcess(tmp_path_factory.mktemp("emulator"), python=gateway_python, speed=SPEED) as emulator:
         endpoints = {}
         for transport in RUNPODS:
-            made = emulator.endpoint(transport, TYPES[transport], workers={**STAYS, "max": 2, "idleTimeout": 60})
+            changes: dict[str, Any] = {"workers": {**STAYS, "max": 2, "idleTimeout": 60}}
+            if TYPES[transport] == "QUEUE":
+                # No second worker because a busy machine is late: its lateness counts twentyfold.
+                changes["scaling"] = {"type": "QUEUE_DELAY", "queueDelay": 20}
+            made = emulator.endpoint(transport, TYPES[transport], **changes)
             made.spoil(pullSeconds=0, loadSeconds=LOAD_SECONDS)
             endpoints[transport] = made
         tiers = {transport: emulated_tier(endpoint, transport) for transport, endpoint in endpoints.items()}

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -57,14 +58,14 @@ async def commands_of(socket: Path) -> AsyncIterator[Multiplexed]:
 def redis_server() -> Iterator[Path]:
     """Debian's redis-server; yields its socket."""
     with tempfile.TemporaryDirectory(prefix="redis-") as folder:
-        socket = Path(folder) / "redis.sock"
+        path = Path(folder) / "redis.sock"
         binary = shutil.which("redis-server")
         assert binary
-        command = [binary, "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        command = [binary, "--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", ""]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         try:
-            _wait_for(socket)
-            yield socket
+            _wait_for(path)
+            yield path
         finally:
             process.terminate()
             process.wait(BOUND_SECONDS)
@@ -98,8 +99,14 @@ async def _store_time(client: Redis) -> float:
     return int(seconds) + int(microseconds) / 1_000_000
 
 
-def _wait_for(socket: Path) -> None:
+def _wait_for(path: Path) -> None:
+    """Until it is listened at: the file is there a moment earlier."""
     give_up = time.monotonic() + BOUND_SECONDS
-    while not socket.exists():
+    while not _listens(path):
         assert time.monotonic() < give_up, "redis-server did not start"
         time.sleep(0.005)
+
+
+def _listens(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(path)) == 0

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -33,15 +34,21 @@ def binary(kind: str) -> str:
 def redis_server(kind: str) -> Iterator[str]:
     """Yields the address of a server that is stopped at the end."""
     with tempfile.TemporaryDirectory(prefix="runs-") as folder:
-        socket = Path(folder) / "s.sock"
-        command = [binary(kind), "--port", "0", "--unixsocket", str(socket), "--dir", folder, "--save", ""]
+        path = Path(folder) / "s.sock"
+        command = [binary(kind), "--port", "0", "--unixsocket", str(path), "--dir", folder, "--save", ""]
         process = subprocess.Popen([*command, "--requirepass", PASSWORD], stdout=subprocess.DEVNULL)
         try:
             give_up = time.monotonic() + BOUND_SECONDS
-            while not socket.exists():
+            while not _listens(path):
                 assert time.monotonic() < give_up, f"{kind} did not start"
                 time.sleep(0.005)
-            yield f"unix://:{PASSWORD}@{socket}"
+            yield f"unix://:{PASSWORD}@{path}"
         finally:
             process.terminate()
             process.wait(BOUND_SECONDS)
+
+
+def _listens(path: Path) -> bool:
+    """Whether somebody does: the file is there a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as asking:
+        return asking.connect_ex(str(path)) == 0

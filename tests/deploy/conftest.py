@@ -5,8 +5,9 @@ import socket
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from random import randrange
 
 import pytest
 
@@ -15,17 +16,24 @@ from deploy.local.programs import Programs
 from tests.doubles.process_ids import Pids
 
 DOUBLES = Path(tests.doubles.__file__).parent
+PORTS = (10_000, 30_000)
+"""Below those that the kernel gives away."""
 
 
 @pytest.fixture
 def free_ports() -> Callable[[int], list[int]]:
-    """Ports of 127.0.0.1 on which nothing listens now."""
+    """Ports of 127.0.0.1 on which nothing listens now.
+
+    Not the kernel's own choice: what it gives to one that asks for any, it may give to a client's end a moment later.
+    """
 
     def find(count: int) -> list[int]:
         with ExitStack() as stack:
             probes = [stack.enter_context(socket.socket()) for _ in range(count)]
             for probe in probes:
-                probe.bind(("127.0.0.1", 0))
+                while probe.getsockname()[1] == 0:
+                    with suppress(OSError):
+                        probe.bind(("127.0.0.1", randrange(*PORTS)))
             return [probe.getsockname()[1] for probe in probes]
 
     return find

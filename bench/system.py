@@ -26,6 +26,8 @@ class System:
     """What runs; ``neighbours`` are the store, the mock and whatever else the part started."""
 
     harness: Harness
+    port: int
+    """Where the gateway listens."""
     gateway: "Popen[bytes]"
     neighbours: tuple["Popen[bytes]", ...]
 
@@ -80,6 +82,7 @@ def system(
     neighbours: Sequence["Popen[bytes]"] = (),
     options: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    beside: int = 0,
 ) -> Iterator[System]:
     """A fresh store and a gateway with ``tier_map``, everything on; yields when a request was answered.
 
@@ -90,31 +93,34 @@ def system(
         neighbours: What else runs for it, the mock first; they are the caller's to stop.
         options: More words for ``tiergate-gateway serve``.
         environment: More variables for it.
+        beside: How many others of these run at the same time; each has ports and files of its own.
 
     Raises:
         RuntimeError: It ended, or answered nothing in time; the message has what it said.
     """
-    harness, file = stage.harness, stage.scratch / "tiers.yaml"
+    harness, folder = stage.harness, stage.scratch / str(beside)
+    folder.mkdir(exist_ok=True)
+    port, store_port = harness.port + beside, harness.store_port + beside
+    file, log = folder / "tiers.yaml", folder / "gateway.log"
     file.write_text(tier_map, encoding="utf-8")
-    log = stage.scratch / "gateway.log"
     log.unlink(missing_ok=True)
     store = [
-        "redis-server", "--port", str(harness.store_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
-        "--dir", str(stage.scratch),
+        "redis-server", "--port", str(store_port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no",
+        "--dir", str(folder),
     ]  # fmt: skip
     serve = [
-        str(stage.gateway), "serve", "--tiers", str(file), "--port", str(harness.port),
-        "--store", f"redis://127.0.0.1:{harness.store_port}", *options,
+        str(stage.gateway), "serve", "--tiers", str(file), "--port", str(port),
+        "--store", f"redis://127.0.0.1:{store_port}", "--state-directory", str(folder / "state"), *options,
     ]  # fmt: skip
     variables = {KEY_VARIABLE: harness.key, **(environment or {})}
-    harness.claim(harness.port, harness.store_port)
+    harness.claim(port, store_port)
     with ExitStack() as stack:
-        redis = stack.enter_context(program(stage, store, name="redis"))
-        harness.wait_port(harness.store_port)
+        redis = stack.enter_context(program(stage, store, name=f"{beside}/redis"))
+        harness.wait_port(store_port)
         gateway = harness.start(serve, core=harness.gateway_core, log=log, environment=variables)
         stack.callback(harness.stop, gateway)
-        _wait_until_served(harness, gateway, log, *probe)
-        yield System(harness=harness, gateway=gateway, neighbours=(*neighbours, redis))
+        _wait_until_served(port, harness.body(probe[0], "", stream=False), probe[1], gateway, log)
+        yield System(harness=harness, port=port, gateway=gateway, neighbours=(*neighbours, redis))
 
 
 def measured(running: System, drive: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -137,13 +143,13 @@ def measured(running: System, drive: Callable[[], dict[str, Any]]) -> dict[str, 
     return report
 
 
-def _wait_until_served(harness: Harness, gateway: "Popen[bytes]", log: Path, tier: str, key: str) -> None:
+def _wait_until_served(port: int, body: bytes, key: str, gateway: "Popen[bytes]", log: Path) -> None:
     end, why = _clock() + READY_SECONDS, "nothing listens"
     headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
     while _clock() < end and gateway.poll() is None:
-        connection = http.client.HTTPConnection("127.0.0.1", harness.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
         try:
-            connection.request("POST", "/v1/chat/completions", harness.body(tier, "", stream=False), headers)
+            connection.request("POST", "/v1/chat/completions", body, headers)
             answer = connection.getresponse()
             text = answer.read()
             if answer.status == http.client.OK and b'"usage"' in text:

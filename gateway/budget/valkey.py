@@ -85,14 +85,16 @@ class ValkeyLedger:
             places, slots = _NO_SLOTS, 0
         else:
             places = slot.packed or _place(slot)
+        count = 4 + 2 * slots + 5 * len(amounts)
         packed = (
+            self._reserve.start(count),
             word(claim.id),
             self._lives.get(claim.life_seconds) or self._life(claim.life_seconds),
             places,
             concerned.packed if concerned.fresh_until == math.inf else self._packed(concerned),
             numbers(amounts),
         )
-        reply = await self._reserve.run(self._commands, 4 + 2 * slots + 5 * len(amounts), b"".join(packed))
+        reply = await self._reserve.send(self._commands, count, b"".join(packed))
         if reply == 0:
             return _RESERVED
         if reply[0] == 0:
@@ -145,7 +147,9 @@ class ValkeyLedger:
     async def settle(self, claim: Claim, amounts: Sequence[int]) -> bool:
         """See ``Ledger.settle``."""
         check_amounts(claim, amounts)
-        return bool(await self._settle.run(self._commands, 1 + len(amounts), word(claim.id) + numbers(amounts)))
+        count = 1 + len(amounts)
+        packed = (self._settle.start(count), word(claim.id), numbers(amounts))
+        return bool(await self._settle.send(self._commands, count, b"".join(packed)))
 
     async def release(self, claim: Claim) -> bool:
         """See ``Ledger.release``."""

@@ -54,6 +54,10 @@ class Script:
         )
 
     async def run(self, commands: Commands, count: int, arguments: bytes) -> Reply:
+        """What the script returns for ``count`` arguments, packed by ``gateway.store.resp.words``; see ``send``."""
+        return await self.send(commands, count, self.start(count) + arguments)
+
+    async def send(self, commands: Commands, count: int, packed: bytes) -> Reply:
         """What the script returns; it must bear to be run twice with the same arguments.
 
         It is run once more where the connection was lost, and sent whole where the store does not know it, as
@@ -62,15 +66,16 @@ class Script:
         Args:
             commands: Where to run it.
             count: How many arguments there are.
-            arguments: They, packed by ``gateway.store.resp.words``.
+            packed: What ``start`` gives for so many, and they, packed.
 
         Raises:
             StoreUnavailable: The store cannot be reached, does not answer, or refuses.
         """
         try:
-            return await commands.send((self._starts.get(count) or self._start(count)) + arguments)
+            return await commands.send(packed)
         except (RedisError, OSError) as error:
             first = error
+        arguments = packed[len(self.start(count)) :]
         try:
             if isinstance(first, RedisConnectionError):
                 return await self._again(commands, count, arguments)
@@ -80,15 +85,18 @@ class Script:
             first = error
         raise unavailable(first, keeps=self._keeps) from first
 
-    def _start(self, count: int) -> bytes:
-        start = b"*%d\r\n%b" % (count + 4, self._by_name)
-        if len(self._starts) < STARTS_KEPT_MAX:
-            self._starts[count] = start
+    def start(self, count: int) -> bytes:
+        """The command up to its ``count`` arguments."""
+        start = self._starts.get(count)
+        if start is None:
+            start = b"*%d\r\n%b" % (count + 4, self._by_name)
+            if len(self._starts) < STARTS_KEPT_MAX:
+                self._starts[count] = start
         return start
 
     async def _again(self, commands: Commands, count: int, arguments: bytes) -> Reply:
         with suppress(NoScriptError):
-            return await commands.send(self._start(count) + arguments)
+            return await commands.send(self.start(count) + arguments)
         return await self._whole(commands, count, arguments)
 
     async def _whole(self, commands: Commands, count: int, arguments: bytes) -> Reply:

@@ -140,9 +140,17 @@ class RecordStore:
             self.dropped += 1
 
     async def _write(self, batch: list[bytes]) -> None:
-        arguments = words(self._records_max, len(batch), b"\n".join(batch))
+        # In pieces that are put together once: they have left the processor's cache since they were made.
+        size = -1
+        pieces = []
+        for encoded in batch:
+            size += len(encoded) + 1
+            pieces.append(encoded)
+            pieces.append(b"\n")
+        pieces[-1] = b"\r\n"
+        start = self._append.start(3) + words(self._records_max, len(batch)) + b"$%d\r\n" % size
         try:
-            await self._append.run(self._commands, 3, arguments)
+            await self._append.send(self._commands, 3, b"".join([start, *pieces]))
         except BaseException:
             # Cancelled or failed, they may or may not be in the stream: they are written again.
             self._pending.extendleft(reversed(batch))

@@ -115,9 +115,10 @@ class Admission:
         attempt.admitted_at = self._clock.monotonic()
         return attempt, claim
 
-    def freed(self, tier: Tier) -> None:
-        """A slot of ``tier`` was given back: wake the first in its queue."""
-        slot = self._slots[tier.name]
+    def freed(self, tier: Tier, claim: Claim | None = None) -> None:
+        """A slot of ``tier`` was given back, that of ``claim`` where it is at hand: wake the first in its queue."""
+        known = claim.slot if claim is not None else None
+        slot = known if isinstance(known, TierSlots) else self._slots[tier.name]
         slot.freed_since = True
         if slot.crowded:
             slot.freed.set()

@@ -7,11 +7,12 @@ from typing import Any, Protocol
 
 from gateway.journey import Journey
 from gateway.wire.call import Call
+from gateway.wire.header_lines import NO_LINES, HeaderLines
 from gateway.wire.identity import NOBODY, Identity
 from gateway.wire.operations import Operation
 from gateway.wire.unfinished import Unfinished
 from tiers.routing import Candidate
-from tiers.tiermap import Budget, Concurrency, Endpoint, Tier
+from tiers.tiermap import Budget, Concurrency, Tier
 from tiers.usage import Usage
 
 
@@ -50,7 +51,8 @@ class Attempt:
 
     Attributes:
         tier, reason: Of the candidate.
-        endpoint: Chosen once the attempt is admitted.
+        endpoint_name: Of the endpoint, which is chosen once the attempt is admitted; empty until then.
+        served: Headers that say who served it and why, once the endpoint is chosen.
         answer_bound: The bound on the answer's tokens that the gateway sets, since the caller set none.
         begun: Whether its answer began to be passed on.
         queued_seconds: The wait for a slot.
@@ -60,9 +62,9 @@ class Attempt:
     """
 
     __slots__ = (
-        "admitted_at", "answer_bound", "begun", "cost_microdollars", "ended_at", "endpoint", "error", "first_byte_at",
-        "first_token_at", "gpu_seconds", "journey", "queued_seconds", "reason", "sent_at", "tier",
-        "upstream_status", "usage",
+        "admitted_at", "answer_bound", "begun", "cost_microdollars", "ended_at", "endpoint_name", "error",
+        "first_byte_at", "first_token_at", "gpu_seconds", "journey", "queued_seconds", "reason", "sent_at", "served",
+        "tier", "upstream_status", "usage",
     )  # fmt: skip
 
     def __init__(self, *, tier: Tier, reason: str, answer_bound: int | None = None) -> None:
@@ -70,7 +72,8 @@ class Attempt:
         self.reason = reason
         self.answer_bound = answer_bound
         self.begun = False
-        self.endpoint: Endpoint | None = None
+        self.endpoint_name = ""
+        self.served: HeaderLines = NO_LINES
         self.queued_seconds = 0.0
         self.admitted_at: float | None = None
         self.sent_at: float | None = None
@@ -83,11 +86,6 @@ class Attempt:
         self.error = ""
         self.usage: Usage | None = None
         self.journey: Journey | None = None
-
-    @property
-    def endpoint_name(self) -> str:
-        """The endpoint's name, empty while none is chosen."""
-        return self.endpoint.name if self.endpoint is not None else ""
 
 
 class Exchange:

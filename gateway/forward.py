@@ -66,7 +66,7 @@ class Forwarder:
 
     def depart(self, attempt: Attempt, station: Station) -> Flight:
         """Count an admitted attempt as in flight at the endpoint that was chosen."""
-        attempt.endpoint = station.endpoint
+        attempt.endpoint_name, attempt.served = station.name, station.served(attempt.reason)
         return Flight(station=station, clock=self._clock, started=station.meter.start(self._clock.monotonic()))
 
     def __call__(
@@ -83,7 +83,7 @@ class Forwarder:
             UpstreamFailed: No usable answer; see its subclasses.
         """
         begun = self._begun(exchange, attempt, flight, call, head)
-        limit = flight.station.endpoint.timeouts.first_token
+        limit = flight.station.first_token_limit
         return begun if limit is None or not call.stream else self._within(limit, attempt, begun)
 
     async def _within(self, limit: float, attempt: Attempt, begun: Awaitable[BegunAnswer]) -> BegunAnswer:
@@ -126,7 +126,7 @@ class Forwarder:
                 choices=call.choices,
                 prompt_bytes=len(call.body),
             )
-            limited = flight.station.endpoint.timeouts.first_token is not None
+            limited = flight.station.first_token_limit is not None
             return await _begun_stream(response, events, limited=limited)
         body = await response.read(ANSWER_BYTES_MAX)
         if response.status == _OK and not call.stream:

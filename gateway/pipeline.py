@@ -303,7 +303,7 @@ class Pipeline:
             await self._settle(exchange, attempt, claim, gpu_seconds)
         except BaseException as error:  # noqa: BLE001 - raised below
             fault = error
-        self._admit.freed(attempt.tier)
+        self._admit.freed(attempt.tier, claim)
         try:
             if fault is not None or ending is None:
                 raise fault or RuntimeError("An attempt ended without an answer and without an error.")

@@ -38,19 +38,6 @@ Ending = Callable[[], Awaitable[None]]
 budget up to date and the slot free."""
 
 
-class _Served(HeaderLines):
-    """Headers that say who served; a name that no header can hold is left out."""
-
-    __slots__ = ("reason", "tier")
-
-    def __init__(self, tier: str, endpoint: str, reason: str) -> None:
-        names = (b"x-tiergate-tier", b"x-tiergate-endpoint", b"x-tiergate-reason")
-        words = zip(names, (tier, endpoint, reason), strict=True)
-        super().__init__([(name, word.encode()) for name, word in words if not any(mark in word for mark in "\r\n\0")])
-        self.tier = tier
-        self.reason = reason
-
-
 class _Whole:
     """The sending of a whole answer."""
 
@@ -72,9 +59,6 @@ class Relay:
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
-        self._served: dict[tuple[str, str, str], _Served] = {}
-        self._latest: dict[str, _Served] = {}
-        """By endpoint."""
 
     async def __call__(self, exchange: Exchange, attempt: Attempt, answer: BegunAnswer, client: Client) -> Ending:
         """Send the answer but for its end. Fills in the exchange's status and usage and the attempt's first token.
@@ -90,7 +74,7 @@ class Relay:
             passing = self._rest_of(exchange, attempt, answer)
         else:
             exchange.status = answer.status
-            headers, served = to_client(answer.headers), self._served_by(attempt)
+            headers, served = to_client(answer.headers), attempt.served
             if attempt.queued_seconds > 0 or exchange.at_runpod or len(exchange.attempts) > 1:
                 headers += waited_headers(exchange)
             if events is None:
@@ -130,16 +114,6 @@ class Relay:
         passing = _Passing(attempt, answer.response, events, self._clock, unfinished)
         passing.continued = continued
         return passing
-
-    def _served_by(self, attempt: Attempt) -> HeaderLines:
-        """Headers that say who served; all three are words of the tier map and of the code, so they are kept."""
-        tier, endpoint, reason = attempt.tier.name, attempt.endpoint_name, attempt.reason
-        served = self._latest.get(endpoint)
-        if served is None or served.tier != tier or served.reason != reason:
-            words = (tier, endpoint, reason)
-            served = self._served.get(words) or self._served.setdefault(words, _Served(*words))
-            self._latest[endpoint] = served
-        return served
 
 
 async def _stream(passing: "_Passing", answer: BegunAnswer, client: Client) -> bytes:

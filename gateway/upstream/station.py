@@ -17,7 +17,9 @@ class Station:
     """An endpoint with its connections, its key, its condition, and what is in flight on it from this process.
 
     Attributes:
+        name: The endpoint's.
         model: The name under which it serves its model.
+        first_token_limit: In how many seconds an attempt must bring its first token; ``None`` where that is not asked.
         headers: What every request to it carries: its own key, where it has one.
         meter: Splits its busy seconds among the requests in flight.
         health: Whether it may be asked.
@@ -29,7 +31,8 @@ class Station:
     """
 
     __slots__ = (
-        "endpoint", "headers", "health", "look", "meter", "model", "place", "probe", "tally", "transport", "warmth",
+        "_reason", "_served", "_served_for", "endpoint", "first_token_limit", "headers", "health", "look", "meter",
+        "model", "name", "place", "probe", "tally", "transport", "warmth",
     )  # fmt: skip
 
     def __init__(
@@ -45,6 +48,11 @@ class Station:
     ) -> None:
         """``tier`` is the endpoint's; ``report`` is told when the endpoint is left alone and when it is asked again."""
         self.endpoint = endpoint
+        self.name = endpoint.name
+        self.first_token_limit = endpoint.timeouts.first_token
+        self._reason = ""
+        self._served = NO_LINES
+        self._served_for: dict[str, HeaderLines] = {}
         self.model = endpoint.model or tier.model
         self.transport = transport
         self.headers = HeaderLines([(b"authorization", b"Bearer " + api_key.encode())]) if api_key else NO_LINES
@@ -55,6 +63,15 @@ class Station:
         self.place = (endpoint.url or endpoint.name).encode()
         self.warmth = warmth
         self.look: Look | None = None
+
+    def served(self, reason: str) -> HeaderLines:
+        """Headers that say that it served, and for what ``reason``; kept, since there are few reasons."""
+        if reason != self._reason:
+            found = self._served_for.get(reason)
+            if found is None:
+                found = self._served_for[reason] = _served(self.health.tier, self.name, reason)
+            self._served, self._reason = found, reason
+        return self._served
 
     def report(self, error: GatewayError | None) -> None:
         """How a try there ended, once per try: ``None`` where a good answer began and did not break.
@@ -73,3 +90,10 @@ class Station:
         if self.warmth is None or not isinstance(error, (UpstreamUnreachable, UpstreamTimeout)):
             return False
         return self.warmth.coming
+
+
+def _served(tier: str, endpoint: str, reason: str) -> HeaderLines:
+    """A name that no header can hold is left out."""
+    names = (b"x-tiergate-tier", b"x-tiergate-endpoint", b"x-tiergate-reason")
+    words = zip(names, (tier, endpoint, reason), strict=True)
+    return HeaderLines([(name, word.encode()) for name, word in words if not any(mark in word for mark in "\r\n\0")])

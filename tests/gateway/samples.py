@@ -75,7 +75,7 @@ def attempt(**fields: Any) -> Attempt:  # noqa: ANN401 - any of Attempt's fields
     """An attempt at the only endpoint of a tier."""
     served_by = fields.pop("tier", token_tier())
     made = Attempt(tier=served_by, reason="tier")
-    for name, value in ({"endpoint": served_by.endpoints[0]} | fields).items():
+    for name, value in ({"endpoint_name": served_by.endpoints[0].name} | fields).items():
         setattr(made, name, value)
     return made
 

@@ -423,7 +423,7 @@ async def test_a_request_that_waited_in_vain_has_its_wait_on_record() -> None:
     with pytest.raises(TierSaturated):
         await task
     [attempt] = asked.attempts
-    assert (attempt.queued_seconds, attempt.admitted_at, attempt.endpoint) == (3, None, None)
+    assert (attempt.queued_seconds, attempt.admitted_at, attempt.endpoint_name) == (3, None, "")
 
 
 async def test_a_budget_that_is_spent_while_a_request_waits_ends_its_wait() -> None:

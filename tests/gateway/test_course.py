@@ -62,7 +62,7 @@ class Trip:
         """The next try ends with ``error``; returns the tier, the reason and the wait of the one that follows."""
         attempt = Attempt(tier=self.candidate.tier, reason=self.candidate.reason)
         attempt.begun = begun
-        attempt.endpoint = self.candidate.tier.endpoints[at]
+        attempt.endpoint_name = self.candidate.tier.endpoints[at].name
         self.exchange.attempts.append(attempt)
         self.now += after
         found = self.course.after(error, self.now)

@@ -14,12 +14,6 @@ def test_the_latest_attempt_is_the_one_in_question() -> None:
     assert asked.attempt is second
 
 
-def test_an_attempts_endpoint_has_a_name_once_it_is_chosen() -> None:
-    """Until then it is empty."""
-    assert attempt(endpoint=None).endpoint_name == ""
-    assert attempt().endpoint_name == "routing/0"
-
-
 def test_a_clock_of_the_tests_is_a_clock_of_the_gateway() -> None:
     """Both of its times go forward together."""
     clock = ManualClock()

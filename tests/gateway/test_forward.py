@@ -44,7 +44,7 @@ class Sender:
             tier=TIER, endpoint=endpoint, transport=self.transport, api_key="sk-endpoint", clock=self.clock
         )
         self.forward = Forwarder(fleet=Fleet({TIER.name: (self.station,)}), clock=self.clock)
-        self.attempt: Attempt = attempt(tier=TIER, endpoint=None)
+        self.attempt: Attempt = attempt(tier=TIER, endpoint_name="")
 
     async def send(self, asked: Call | None = None, **fields: Any) -> BegunAnswer:  # noqa: ANN401 - Exchange's fields
         """Forward one request and land."""
@@ -70,6 +70,7 @@ async def test_departing_chooses_an_endpoint_and_counts_the_attempt_there() -> N
     sender = Sender()
     flight = sender.forward.depart(sender.attempt, sender.station)
     assert sender.attempt.endpoint_name == "routing/0"
+    assert dict(sender.attempt.served.fields)[b"x-tiergate-endpoint"] == b"routing/0"
     assert sender.station.meter.in_flight == 1
     sender.clock.advance(2)
     await flight.land()

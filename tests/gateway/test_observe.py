@@ -113,7 +113,7 @@ def test_a_request_that_got_nowhere_is_told_too() -> None:
 
 def test_an_attempt_that_was_never_admitted_has_no_endpoint_and_no_time_there() -> None:
     """Only the wait for a slot."""
-    record = record_of(exchange(attempts=[attempt(endpoint=None, queued_seconds=30.0)]), 1030.0)
+    record = record_of(exchange(attempts=[attempt(endpoint_name="", queued_seconds=30.0)]), 1030.0)
     assert (record.tier, record.endpoint, record.queue_delay_seconds) == ("routing", "", 30.0)
     assert record.upstream_seconds is None
     assert record.charges == ()

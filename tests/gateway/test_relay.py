@@ -12,6 +12,7 @@ from gateway.exchange import Attempt, Exchange
 from gateway.relay import BODY_END_SECONDS, FINISH_SECONDS, Ending, Relay
 from gateway.upstream.flight import BegunAnswer
 from gateway.wire.events import EventStream
+from gateway.wire.header_lines import HeaderLines
 from gateway.wire.headers import Header
 from gateway.wire.operations import OPERATIONS, Dialect
 from tests.doubles.client import FakeClient
@@ -30,7 +31,7 @@ class Relayed:
     def __init__(self, **fields: Any) -> None:  # noqa: ANN401 - any of Exchange's fields
         self.clock = ManualClock()
         self.exchange: Exchange = exchange(**fields)
-        self.attempt: Attempt = attempt(reason="route:default")
+        self.attempt: Attempt = attempt(served=HeaderLines([(b"x-tiergate-tier", b"routing")]))
         self.client = FakeClient(b"")
         self.downstream: Client = AsgiClient(self.client.receive, self.client.send)
         self.downstream.headers.append((b"x-request-id", b"req_1"))
@@ -49,18 +50,6 @@ class Relayed:
         return await Relay(clock=self.clock)(self.exchange, self.attempt, answer, self.downstream)
 
 
-async def test_each_answer_says_who_served_it_and_why() -> None:
-    """Whatever was said of the endpoint before; a route's name that no header can hold is not said."""
-    relay = Relay(clock=ManualClock())
-    for reason, said in (("tier", b"tier"), ("fallback", b"fallback"), ("route:a\nb", None), ("tier", b"tier")):
-        relayed = Relayed()
-        relayed.attempt.reason = reason
-        answer = BegunAnswer(status=200, headers=JSON, body=ANSWER, response=relayed.response, usage=Usage())
-        await (await relay(relayed.exchange, relayed.attempt, answer, relayed.downstream))()
-        assert relayed.client.headers[b"x-tiergate-endpoint"] == b"routing/0"
-        assert relayed.client.headers.get(b"x-tiergate-reason") == said
-
-
 async def test_a_whole_answer_is_sent_when_it_is_settled() -> None:
     """Nothing before; then status, headers and body at once."""
     relayed = Relayed()
@@ -76,8 +65,6 @@ async def test_a_whole_answer_is_sent_when_it_is_settled() -> None:
         b"content-type": b"application/json",
         b"content-length": str(len(ANSWER)).encode(),
         b"x-tiergate-tier": b"routing",
-        b"x-tiergate-endpoint": b"routing/0",
-        b"x-tiergate-reason": b"route:default",
         b"x-request-id": b"req_1",
     }
 

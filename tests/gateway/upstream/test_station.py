@@ -78,3 +78,13 @@ def test_a_failure_that_no_sleep_explains_counts(sample: Sample | None) -> None:
     for _ in range(3):
         other.report(UpstreamAnswered("broken", status=500))
     assert not other.health.well
+
+
+def test_each_answer_says_who_served_it_and_why() -> None:
+    """Whatever was said before; a route's name that no header can hold is not said."""
+    subject = station(TWO[0])
+    for reason, said in (("tier", b"tier"), ("fallback", b"fallback"), ("route:a\nb", None), ("tier", b"tier")):
+        headers = dict(subject.served(reason).fields)
+        assert headers[b"x-tiergate-tier"] == b"routing"
+        assert headers[b"x-tiergate-endpoint"] == b"a"
+        assert headers.get(b"x-tiergate-reason") == said

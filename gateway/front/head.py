@@ -24,6 +24,9 @@ _NAME_BYTES: Final = b"!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz"
 """RFC 9110's token, after it was made lower case."""
 _NOT_PLAIN: Final = frozenset({b"expect", b"http2-settings", b"trailer", b"transfer-encoding", b"upgrade"})
 _KEEPS_ALIVE: Final = {b"keep-alive": True, b"close": False}
+UNLIKE_MAX: Final = 4
+"""After so many heads in a row that were unlike the one before, only one of ``UNLIKE_BETWEEN`` is kept."""
+UNLIKE_BETWEEN: Final = 32
 _LENGTH_DIGITS_MAX: Final = len(str(BODY_BYTES_MAX))
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
 
@@ -50,12 +53,14 @@ class HeadReader:
     """Reads the heads of one connection, one after the other.
 
     A head that is the last one again, but for the body's length, is not taken apart again: that is what clients send.
+    Those that give each request a trace of its own send another each time; to keep theirs would only cost memory.
     """
 
-    __slots__ = ("_after", "_before", "_last")
+    __slots__ = ("_after", "_before", "_last", "_unlike")
 
     def __init__(self) -> None:
         self._last: Head | None = None
+        self._unlike = 0
         self._before = self._after = b""
 
     def read(self, data: bytes) -> Head | None:
@@ -66,10 +71,15 @@ class HeadReader:
             length, stop = digits_at(data, start, _LENGTH_DIGITS_MAX)
             begin = stop + len(after)
             if stop > start and length <= BODY_BYTES_MAX and data[stop:begin] == after:
+                self._unlike = 0
                 return Head(last.request, length, begin, keep_alive=last.keep_alive)
         head = parse_head(data)
         if head is not None:
-            self._remember(head, data[: head.size])
+            self._unlike += 1
+            if self._unlike <= UNLIKE_MAX or self._unlike % UNLIKE_BETWEEN == 0:
+                self._remember(head, data[: head.size])
+            else:
+                self._last = None
         return head
 
     def _remember(self, head: Head, text: bytes) -> None:
@@ -109,4 +119,4 @@ def parse_head(data: bytes) -> Head | None:
     keep_alive = _KEEPS_ALIVE.get(named.get(b"connection", b"keep-alive").lower())
     if keep_alive is None or not length.isdigit() or len(length) > _LENGTH_DIGITS_MAX or int(length) > BODY_BYTES_MAX:
         return None
-    return Head(RequestHead(operation, headers), int(length), end + 4, keep_alive=keep_alive)
+    return Head(RequestHead(operation, headers, named), int(length), end + 4, keep_alive=keep_alive)

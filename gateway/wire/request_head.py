@@ -32,11 +32,17 @@ class RequestHead:
         "operation",
     )
 
-    def __init__(self, operation: Operation, headers: Sequence[Header]) -> None:
-        """``headers`` have lower-case names; of two with one name the last counts."""
+    def __init__(
+        self, operation: Operation, headers: Sequence[Header], named: dict[bytes, bytes] | None = None
+    ) -> None:
+        """``headers`` have lower-case names; of two with one name the last counts. ``named`` are the same by their
+        names, where that is made already.
+        """
         self.operation = operation
         self._headers = headers
-        self._named = named = dict(headers)
+        if named is None:
+            named = dict(headers)
+        self._named = named
         self.authorization: bytes | None = named.get(b"authorization")
         self.api_key: bytes | None = named.get(b"x-api-key")
         self.content_length: bytes | None = named.get(b"content-length")

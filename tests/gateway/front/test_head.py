@@ -5,7 +5,15 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.front.head import BODY_BYTES_MAX, HEAD_BYTES_MAX, Head, HeadReader, parse_head
+from gateway.front.head import (
+    BODY_BYTES_MAX,
+    HEAD_BYTES_MAX,
+    UNLIKE_BETWEEN,
+    UNLIKE_MAX,
+    Head,
+    HeadReader,
+    parse_head,
+)
 from gateway.wire.headers import Header
 from gateway.wire.operations import OPERATIONS
 
@@ -202,6 +210,25 @@ def test_a_head_that_comes_again_is_not_taken_apart_again() -> None:
     assert [one.content_length for one in (first, again, other)] == [5, 17, BODY_BYTES_MAX]
     assert [one.size for one in (first, again, other)] == [len(data % length) for length in (5, 17, BODY_BYTES_MAX)]
     assert reader.read(data % (BODY_BYTES_MAX + 1)) is None
+
+
+def test_heads_that_never_come_again_are_not_kept_but_now_and_then() -> None:
+    """A client that repeats itself from some moment on is recognised soon."""
+    reader = HeadReader()
+    data = LINE + PLAIN + b"traceparent: %d\r\n\r\n"
+
+    def requests(*traces: int) -> list[object]:
+        heads = [reader.read(data % trace) for trace in traces]
+        return [head.request for head in heads if head is not None]
+
+    first, again = requests(1, 1)
+    assert first is again
+    assert len(set(requests(*range(2, 2 + UNLIKE_MAX)))) == UNLIKE_MAX
+    other, unknown = requests(50, 50)
+    assert other is not unknown
+    *_, known, at_last = requests(*[50] * UNLIKE_BETWEEN)
+    assert known is at_last
+    assert len(set(requests(*[50] * 10, 51, 51, 52, 52))) == 3
 
 
 @given(st.lists(PIECES, max_size=8).map(b"".join), st.lists(PIECES, max_size=4).map(b"".join), st.integers(0, 80))

@@ -98,7 +98,13 @@ class EventStream:
         if not events:
             return self._keep(tail)
         self._tail = tail
-        return self._pass(data[: len(data) - len(tail)], events, ends)
+        number, size = self._content_events, self._content_bytes
+        try:
+            return self._pass(data[: len(data) - len(tail)], events, ends)
+        except UpstreamFailed:
+            # Of these nothing is sent on, so nothing counts: what is continued elsewhere brings it once more.
+            self._content_events, self._content_bytes = number, size
+            raise
 
     def finish(self) -> bytes:
         """The last bytes to send when the endpoint's answer has ended.

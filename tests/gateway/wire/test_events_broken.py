@@ -152,3 +152,13 @@ def test_an_error_event_of_the_responses_api_is_the_endpoints_failure() -> None:
         feed(event({"type": "error", "code": "x", "message": "out of memory"}), dialect=Dialect.RESPONSES)
     with pytest.raises(UpstreamFailed, match="inside its stream"):
         feed(event({"type": "error"}), dialect=Dialect.RESPONSES)
+
+
+def test_what_came_with_a_garbled_event_is_not_counted() -> None:
+    """Nothing of that piece is sent on: the endpoint that continues the answer brings it again, and it counts there."""
+    stream = EventStream(Dialect.CHAT, wants_usage=False)
+    stream.feed(HELLO + HELLO)
+    before = stream.counted_output()
+    with pytest.raises(UpstreamFailed, match="not valid JSON"):
+        stream.feed(HELLO + HELLO + b'data: {"choices":[{"in\n\n')
+    assert stream.counted_output() == before > 0

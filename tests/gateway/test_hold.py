@@ -173,16 +173,24 @@ async def test_a_tier_may_prefer_another_one_to_waiting() -> None:
 
 
 async def test_at_its_deadline_who_waited_is_told_that_no_worker_woke_up() -> None:
-    """And that is no failure of the endpoint, which is asked again by the next one."""
-    subject, warmth = asleep(token_tier(timeouts=Timeouts(total=0.2), retry=Retry(attempts=1)))
-    subject.transport.then(FakeResponse(Hang()))
-    clients = [FakeClient(request()), FakeClient(request())]
+    """And that is no failure of the endpoint, which is asked again by the next one.
+
+    The two are of two tiers on one endpoint, so that the one who waits is late first: it would be sent otherwise.
+    """
+    retry = Retry(attempts=1)
+    subject, warmth = asleep(
+        token_tier("reasoning", timeouts=Timeouts(total=0.6), retry=retry),
+        token_tier("routing", timeouts=Timeouts(total=0.2), retry=retry),
+    )
+    subject.stations[1].warmth = warmth
+    subject.transports["reasoning/0"].then(FakeResponse(Hang()))
+    clients = [FakeClient(request(model="reasoning")), FakeClient(request(model="routing"))]
     tasks = [subject.start(client) for client in clients]
     for task in tasks:
         await task
     assert [client.status for client in clients] == [504, 503]
     assert (clients[1].error["code"], clients[1].headers[b"retry-after"]) == ("tier_cold", b"45")
-    assert subject.stations[0].health.well
+    assert all(station.health.well for station in subject.stations)
     assert (warmth.waiting, warmth.under_way) == (0, 0)
     await subject.assert_clean()
 

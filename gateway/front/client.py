@@ -49,6 +49,7 @@ class HotClient:
         "_left",
         "_length",
         "_presence",
+        "_transport",
         "_waiter",
         "complete",
         "headers",
@@ -65,6 +66,7 @@ class HotClient:
         self._head = b""
         self._left = False
         self._presence: Presence | None = None
+        self._transport = connection.transport
         self._waiter: asyncio.Future[None] | None = None
         self.headers: list[Header] = []
         self.responded = self.streaming = self.complete = False
@@ -119,7 +121,7 @@ class HotClient:
             await self._read_on()
         if not self._left:
             head = self._written(status, headers, served, b"content-length: %d\r\n" % len(body))
-            self._connection.transport.write(head + body)
+            self._transport.write(head + body)
             self.complete = True
 
     async def start_stream(self, status: int, headers: Sequence[Header], served: HeaderLines = NO_LINES) -> None:
@@ -135,14 +137,13 @@ class HotClient:
             await self._read_on()
         if not self._left:
             head, self._head = self._head, b""
-            self._connection.transport.write(head + _chunk(piece))
+            self._transport.write(head + _chunk(piece))
 
     def push(self, piece: bytes) -> bool:
         """See ``Client.push``."""
-        connection = self._connection
         if not self._left:
-            connection.transport.write(_chunk(piece))
-        return not connection.write_paused
+            self._transport.write(_chunk(piece))
+        return not self._connection.write_paused
 
     async def drain(self) -> None:
         """See ``Client.drain``."""
@@ -156,7 +157,7 @@ class HotClient:
             await self._read_on()
         if not self._left:
             chunk = _chunk(piece) if piece else b""
-            self._connection.transport.write(b"%b%b0\r\n\r\n" % (self._head, chunk))
+            self._transport.write(b"%b%b0\r\n\r\n" % (self._head, chunk))
             self.complete = True
 
     async def _read_on(self) -> None:
@@ -198,7 +199,7 @@ class HotClient:
 def _chunk(piece: bytes) -> bytes:
     """``piece`` as a chunk of a body."""
     size = len(piece)
-    return b"".join((_CHUNK_SIZES[size] if size < _CHUNK_SIZES_KEPT else b"%x\r\n" % size, piece, b"\r\n"))
+    return (_CHUNK_SIZES[size] if size < _CHUNK_SIZES_KEPT else b"%x\r\n" % size) + piece + b"\r\n"
 
 
 def _speaks_of_connection(headers: Sequence[Header]) -> bool:

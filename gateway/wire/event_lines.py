@@ -41,3 +41,14 @@ def data_of(event: bytes) -> bytes:
         return event[6:]
     lines = _LINE.split(event.removeprefix(BOM))
     return b"\n".join([line[5:].removeprefix(b" ") for line in lines if line.startswith(b"data:")])
+
+
+def is_text(data: bytes) -> bool:
+    """Whether ``data`` is UTF-8."""
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

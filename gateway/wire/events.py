@@ -16,7 +16,8 @@ from typing import Final
 import msgspec
 
 from gateway.errors import UpstreamFailed
-from gateway.wire.event_lines import BLANK_LINE, DONE, LongEvent, data_of
+from gateway.wire.event_lines import BLANK_LINE, DONE, LongEvent, data_of, is_text
+from gateway.wire.event_mould import EventMould
 from gateway.wire.operations import Dialect
 from gateway.wire.shapes import ABSENT, Choice, Choices, ContentEvent, Delta, Event, Inner
 from gateway.wire.usage import to_usage
@@ -32,6 +33,7 @@ LONG_EVENT_BYTES: Final = 65_536
 _NOTHING: Final = (b"", b"null", b'""', b"[]", b"{}")
 _RESPONSE_ENDS = ("response.completed", "response.incomplete", "response.failed")
 _MESSAGE_STOP: Final = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_AROUND_BYTES: Final = len(b"data: \n\n")
 _UNFINISHED_CHOICE: Final = b'"finish_reason":null'
 
 _decode: Final = msgspec.json.Decoder(Event).decode
@@ -51,8 +53,8 @@ class EventStream:
 
     __slots__ = (
         "_choices", "_content_bytes", "_content_events", "_dialect", "_done", "_finished", "_has_choices",
-        "_last_content", "_long", "_overhead", "_prompt_bytes", "_tail", "_usage_owed", "_wants_usage", "token_seen",
-        "usage",
+        "_last_content", "_long", "_mould", "_overhead", "_prompt_bytes", "_tail", "_usage_owed", "_wants_usage",
+        "token_seen", "usage",
     )  # fmt: skip
 
     def __init__(self, dialect: Dialect, *, wants_usage: bool, choices: int = 1, prompt_bytes: int = 0) -> None:
@@ -71,6 +73,7 @@ class EventStream:
         self._finished = 0
         self._prompt_bytes = prompt_bytes
         self._long: LongEvent | None = None
+        self._mould = EventMould()
         self.usage: Usage | None = None
         self.token_seen = False
 
@@ -145,8 +148,14 @@ class EventStream:
 
     def _is_plain(self, data: bytes) -> bool:
         """Whether ``data`` is one event of content that passes as it is: what nearly all of a stream consists of."""
-        size = len(data) - 2
-        if not self._has_choices or data.find(b"\n") != size or data[:6] != b"data: " or data.find(b"\r") >= 0:
+        if self._mould.fits(data):
+            self._content_events += 1
+            self._content_bytes += len(data) - _AROUND_BYTES
+            return True
+        if not self._has_choices or data[:6] != b"data: " or data.find(b"\r") >= 0:
+            return False
+        size = data.find(b"\n")
+        if data[size:] != b"\n\n":
             return False
         content = data[6:size]
         try:
@@ -155,8 +164,9 @@ class EventStream:
             return False
         if chunk.usage is not None or chunk.error is not ABSENT or not chunk.choices:
             return False
-        if not (data.isascii() or _is_text(data)):
+        if not is_text(data):
             return False
+        self._mould.take(data)
         self._last_content = content
         self._content_events += 1
         self._content_bytes += len(content)
@@ -199,7 +209,7 @@ class EventStream:
             return event
         if data == DONE:
             return self._follow_done(event)
-        if not (data.isascii() or _is_text(data)):
+        if not is_text(data):
             raise UpstreamFailed("The endpoint sent an event that cannot be read: it is not UTF-8.")
         chunk = _decode(data)
         if bytes(chunk.error) not in _NOTHING:
@@ -305,15 +315,6 @@ class EventStream:
             return _choices(data).choices or []
         except msgspec.DecodeError as error:
             raise UpstreamFailed("The endpoint sent a chunk whose choices cannot be read.") from error
-
-
-def _is_text(data: bytes) -> bool:
-    """Whether ``data`` is UTF-8."""
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _is_cut(event: bytes) -> bool:

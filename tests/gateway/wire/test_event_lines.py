@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.wire.event_lines import BLANK_LINE, LongEvent, data_of
+from gateway.wire.event_lines import BLANK_LINE, LongEvent, data_of, is_text
 
 
 @pytest.mark.parametrize(
@@ -42,3 +42,11 @@ def test_a_line_end_alone_ends_no_long_event() -> None:
     long = LongEvent(b"data: a")
     assert not any([long.add(b"\n"), long.add(b"data: b\n"), long.add(b"data: c")])
     assert long.add(b"\n\ndata: d")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [(b"", True), (b"plain", True), ("é語😀".encode(), True), (b"\xff", False), ("é".encode()[:1], False)],
+)
+def test_text_is_utf_8(data: bytes, text: bool) -> None:
+    assert is_text(data) is text

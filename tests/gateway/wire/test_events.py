@@ -203,6 +203,12 @@ def test_an_event_that_cannot_be_read_ends_the_stream(garbled: bytes) -> None:
         feed(garbled)
 
 
+def test_a_second_line_of_an_event_counts_wherever_the_piece_ends() -> None:
+    """An event is not over with its first line, though that may be JSON by itself."""
+    with pytest.raises(UpstreamFailed, match="not valid JSON"):
+        follow([ROLE, HELLO, HELLO[:-1] + b"d", b"ata: more\n\n"])
+
+
 def test_an_unreadable_end_is_a_failure_too() -> None:
     """Choices are looked at again for their finish reason."""
     with pytest.raises(UpstreamFailed, match="choices cannot be read"):

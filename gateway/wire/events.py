@@ -152,10 +152,8 @@ class EventStream:
             self._content_events += 1
             self._content_bytes += len(data) - _AROUND_BYTES
             return True
-        if not self._has_choices or data[:6] != b"data: " or data.find(b"\r") >= 0:
-            return False
         size = data.find(b"\n")
-        if data[size:] != b"\n\n":
+        if not self._has_choices or data[size:] != b"\n\n" or data[:6] != b"data: " or data.find(b"\r") >= 0:
             return False
         content = data[6:size]
         try:

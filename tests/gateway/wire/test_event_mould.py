@@ -23,7 +23,9 @@ def mould(*taken: bytes) -> EventMould:
 
 
 @pytest.mark.parametrize("content", [b"", b" tok", b"a much longer one: {}[],:", b"\x7f", "é語".encode()])
-@pytest.mark.parametrize("around", [AROUND, AROUND.replace(b":", b": "), *(AROUND.replace(b"content", n) for n in NAMED)])
+@pytest.mark.parametrize(
+    "around", [AROUND, AROUND.replace(b":", b": "), *(AROUND.replace(b"content", n) for n in NAMED)]
+)
 def test_another_plain_content_fits(around: bytes, content: bytes) -> None:
     assert mould(around % b"Hello").fits(around % content)
 
